@@ -1,0 +1,1 @@
+"""What people see: pictures on a terminal, plain lines elsewhere."""

@@ -1,0 +1,191 @@
+"""One account's view of Pipefy: many questions in few requests, each with its own answer or error."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import OrganizationError
+from jobs.pipefy.endpoint import GraphQLEndpoint
+from jobs.pipefy.failures import ApiError, RequestFailedError, TooHeavyError
+from jobs.pipefy.models import KnownOrganization, UsageStats, parse_organization, parse_usage_stats
+from jobs.pipefy.queries import (
+    ORGANIZATIONS_OPERATION,
+    USAGE_OPERATION,
+    RootField,
+    UsageQuestion,
+    build_query,
+    organization_field,
+    readable_organizations_field,
+    usage_field,
+)
+
+# How often a field is asked for that fails although its request does not.
+_ROUNDS = 3
+
+FieldAnswer = Any | OrganizationError
+
+
+@dataclass(frozen=True)
+class UsageAnswer:
+    """What came of a question.
+
+    Attributes:
+        question: The organization and period.
+        result: The usage, or why there is none.
+        duration_seconds: From asking to answer, retries and the request's other questions included.
+    """
+
+    question: UsageQuestion
+    result: UsageStats | OrganizationError
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class OrganizationAnswers:
+    """What came of asking for organizations.
+
+    Attributes:
+        by_id: For each number, the organization or why it is not known.
+        readable: Every organization whose usage the account may read, or why that is not known; None if it
+            was not asked for.
+    """
+
+    by_id: dict[str, KnownOrganization | OrganizationError]
+    readable: list[KnownOrganization] | OrganizationError | None
+
+
+class PipefyClient:
+    """Asks Pipefy, with one account's credentials.
+
+    Every method raises :class:`~jobs.errors.CredentialsError` if those are not accepted.
+    """
+
+    def __init__(self, endpoint: GraphQLEndpoint) -> None:
+        self._endpoint = endpoint
+
+    async def fetch_usage(self, questions: Sequence[UsageQuestion]) -> list[UsageAnswer]:
+        """Asks all questions in one request, or in more where Pipefy finds that too much.
+
+        Returns:
+            An answer for each question, in their order.
+        """
+        started = time.monotonic()
+        answers = await self._ask_each(USAGE_OPERATION, [usage_field(question) for question in questions])
+        duration_seconds = time.monotonic() - started
+        return [
+            UsageAnswer(question, _usage_of(answer, question), duration_seconds)
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+
+    async def fetch_organizations(self, ids: Sequence[str], *, readable: bool) -> OrganizationAnswers:
+        """Asks which organizations belong to the numbers and, if wanted, which the account may read."""
+        fields = [organization_field(each) for each in ids]
+        if readable:
+            fields.append(readable_organizations_field())
+        answers = await self._ask_each(ORGANIZATIONS_OPERATION, fields)
+        return OrganizationAnswers(
+            by_id={each: _organization_of(answer) for each, answer in zip(ids, answers, strict=False)},
+            readable=_organizations_of(answers[-1]) if readable else None,
+        )
+
+    async def _ask_each(self, operation: str, fields: Sequence[RootField]) -> list[FieldAnswer]:
+        """The value of each field, or its error."""
+        answers: dict[int, FieldAnswer] = {}
+        waiting = [_Group(tuple(range(len(fields))))] if fields else []
+        while waiting:
+            group = waiting.pop(0)
+            if group.rounds:
+                await asyncio.sleep(self._endpoint.patience.pause_seconds * group.rounds)
+            waiting += await self._ask_group(operation, fields, group, answers)
+        return [answers[index] for index in range(len(fields))]
+
+    async def _ask_group(
+        self, operation: str, fields: Sequence[RootField], group: "_Group", answers: dict[int, FieldAnswer]
+    ) -> list["_Group"]:
+        """Asks for some of the fields, notes what is known of them, and returns what to ask for again."""
+        query = build_query(operation, [fields[index] for index in group.indexes])
+        try:
+            answer = await self._endpoint.ask(query)
+        except TooHeavyError as exc:
+            if len(group.indexes) > 1:
+                return group.halves()
+            answers[group.indexes[0]] = exc.for_organization()
+            return []
+        except RequestFailedError as exc:
+            answers.update(dict.fromkeys(group.indexes, exc.for_organization()))
+            return []
+        by_alias = {error.alias: error for error in reversed(answer.errors) if error.alias}
+        unexplained, passing = [], []
+        for index, alias in zip(group.indexes, query.aliases, strict=True):
+            error = by_alias.get(alias)
+            if answer.data.get(alias) is not None:
+                answers[index] = answer.data[alias]
+            elif error is None:
+                unexplained.append(index)
+            elif error.is_passing and group.rounds + 1 < _ROUNDS:
+                passing.append(index)
+            else:
+                answers[index] = error.for_organization()
+        again = [_Group(tuple(passing), rounds=group.rounds + 1)] if passing else []
+        return again + _ask_about_unexplained(group, unexplained, answer.errors, answers)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Fields, by their index, that share a request; and how often they have failed in passing."""
+
+    indexes: tuple[int, ...]
+    rounds: int = 0
+
+    def halves(self) -> list["_Group"]:
+        middle = len(self.indexes) // 2
+        return [_Group(self.indexes[:middle], self.rounds), _Group(self.indexes[middle:], self.rounds)]
+
+
+def _ask_about_unexplained(
+    group: _Group, unexplained: list[int], errors: Sequence[ApiError], answers: dict[int, FieldAnswer]
+) -> list[_Group]:
+    """What to ask for again of fields that have neither a value nor an error of their own.
+
+    One field's error can cost the whole answer its data. Whose it was shows when they are asked in halves.
+    """
+    if not unexplained:
+        return []
+    if len(unexplained) < len(group.indexes):
+        return [_Group(tuple(unexplained), group.rounds)]
+    if len(unexplained) > 1:
+        return group.halves()
+    error = next(iter(errors), ApiError("no value and no error came back", code="NO_DATA"))
+    answers[unexplained[0]] = error.for_organization()
+    return []
+
+
+def _usage_of(answer: FieldAnswer, question: UsageQuestion) -> UsageStats | OrganizationError:
+    if isinstance(answer, OrganizationError):
+        return answer
+    try:
+        return parse_usage_stats(answer, question)
+    except OrganizationError as exc:
+        return exc
+
+
+def _organization_of(answer: FieldAnswer) -> KnownOrganization | OrganizationError:
+    if isinstance(answer, OrganizationError):
+        return answer
+    try:
+        return parse_organization(answer)
+    except OrganizationError as exc:
+        return exc
+
+
+def _organizations_of(answer: FieldAnswer) -> list[KnownOrganization] | OrganizationError:
+    if isinstance(answer, OrganizationError):
+        return answer
+    if not isinstance(answer, list):
+        return OrganizationError("myUsageStatsOrganizations is no list", code="INVALID_ANSWER")
+    try:
+        return [parse_organization(each) for each in answer]
+    except OrganizationError as exc:
+        return exc

@@ -1,0 +1,213 @@
+"""Which organizations a run asks for, and with which account: pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from jobs.errors import ConfigurationError, OrganizationError
+from jobs.pipefy.client import OrganizationAnswers
+from jobs.settings import EVERY_ORGANIZATION, AccountSettings
+from storage.organizations import Organization
+
+
+@dataclass(frozen=True)
+class AccountPlan:
+    """What one account is asked for.
+
+    Attributes:
+        account: Its settings.
+        configured: Numbers and UUIDs of organizations.
+        wants_every: Whether it is asked for every organization that it may read.
+        known: Those of its organizations that were exported before.
+    """
+
+    account: AccountSettings
+    configured: tuple[str, ...]
+    wants_every: bool
+    known: tuple[Organization, ...]
+
+    @property
+    def unknown_ids(self) -> list[str]:
+        """The numbers whose UUID is not known yet."""
+        known = {organization.id for organization in self.known}
+        return [each for each in self.configured if each.isdecimal() and each not in known]
+
+    @property
+    def wants_readable(self) -> bool:
+        """Whether to ask what the account may read: to have all of it, or the names of new organizations."""
+        known = {organization.uuid for organization in self.known}
+        return self.wants_every or any(not each.isdecimal() and each not in known for each in self.configured)
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """An entry of the configuration that led to no organization, and why."""
+
+    configured: str
+    error: OrganizationError
+
+
+@dataclass
+class AccountTargets:
+    """The organizations that an account is asked for, and the entries that led to none."""
+
+    account: AccountSettings
+    organizations: list[Organization] = field(default_factory=list)
+    unresolved: list[Unresolved] = field(default_factory=list)
+
+
+def plan_accounts(
+    accounts: Sequence[AccountSettings], known: Sequence[Organization], selected: Collection[str]
+) -> list[AccountPlan]:
+    """What each account is asked for; accounts with nothing to ask for are left out.
+
+    Args:
+        accounts: All of the configuration.
+        known: Organizations of earlier runs.
+        selected: Numbers or UUIDs of the only organizations wanted; none of them means all.
+
+    Raises:
+        ConfigurationError: A selected organization belongs to no account.
+    """
+    plans = [
+        AccountPlan(
+            account,
+            tuple(account.listed),
+            wants_every=account.organizations == EVERY_ORGANIZATION,
+            known=tuple(each for each in known if each.account == account.name or _is_listed(each, account)),
+        )
+        for account in accounts
+    ]
+    return _select(plans, selected) if selected else plans
+
+
+def _is_listed(organization: Organization, account: AccountSettings) -> bool:
+    return organization.id in account.listed or organization.uuid in account.listed
+
+
+def _select(plans: Sequence[AccountPlan], selected: Collection[str]) -> list[AccountPlan]:
+    chosen: dict[int, list[str]] = {}
+    for each in selected:
+        owner = _owner(plans, each)
+        if owner is None:
+            raise ConfigurationError(
+                f"organization {each} is in no account of the configuration; add it, or name one that is"
+            )
+        chosen.setdefault(owner, []).append(each)
+    return [
+        AccountPlan(plans[index].account, tuple(entries), wants_every=False, known=plans[index].known)
+        for index, entries in chosen.items()
+    ]
+
+
+def _owner(plans: Sequence[AccountPlan], selected: str) -> int | None:
+    """The account that lists the organization or has exported it; else the first that reads all it may."""
+    for index, plan in enumerate(plans):
+        known = next((each for each in plan.known if selected in {each.id, each.uuid}), None)
+        if selected in plan.configured or known is not None:
+            return index
+    return next((index for index, plan in enumerate(plans) if plan.wants_every), None)
+
+
+def assign_organizations(
+    plans: Sequence[AccountPlan], answers: Sequence[OrganizationAnswers | OrganizationError]
+) -> list[AccountTargets]:
+    """Each account's organizations, no organization twice.
+
+    An organization that one account lists and another may read, too, is asked for with the first. One that
+    two accounts list, by number here and by UUID there, is refused to the second.
+
+    Args:
+        plans: What each account is asked for.
+        answers: What came of asking about organizations, in the same order; an error stands for all of it.
+    """
+    owners: dict[str, str] = {}
+    targets = [AccountTargets(plan.account) for plan in plans]
+    for plan, answer, target in zip(plans, answers, targets, strict=True):
+        _assign_listed(plan, answer, target, owners)
+    for plan, answer, target in zip(plans, answers, targets, strict=True):
+        if plan.wants_every:
+            _assign_readable(plan, answer, target, owners)
+    return targets
+
+
+def _assign_listed(
+    plan: AccountPlan,
+    answer: OrganizationAnswers | OrganizationError,
+    target: AccountTargets,
+    owners: dict[str, str],
+) -> None:
+    for configured in plan.configured:
+        found = _identify(plan, answer, configured)
+        if isinstance(found, OrganizationError):
+            target.unresolved.append(Unresolved(configured, found))
+        elif found.uuid in owners:
+            target.unresolved.append(Unresolved(configured, _duplicate(found, owners[found.uuid])))
+        else:
+            owners[found.uuid] = plan.account.name
+            target.organizations.append(found)
+
+
+def _identify(
+    plan: AccountPlan, answer: OrganizationAnswers | OrganizationError, configured: str
+) -> Organization | OrganizationError:
+    account = plan.account.name
+    for known in plan.known:
+        if configured in {known.id, known.uuid}:
+            return Organization(known.uuid, account, known.id, known.name)
+    if not configured.isdecimal():
+        return Organization(configured, account, name=_readable_names(answer).get(configured))
+    if isinstance(answer, OrganizationError):
+        return answer
+    found = answer.by_id[configured]
+    if isinstance(found, OrganizationError):
+        return found
+    return Organization(found.uuid, account, configured, found.name)
+
+
+def _assign_readable(
+    plan: AccountPlan,
+    answer: OrganizationAnswers | OrganizationError,
+    target: AccountTargets,
+    owners: dict[str, str],
+) -> None:
+    account = plan.account.name
+    readable = answer if isinstance(answer, OrganizationError) else answer.readable
+    if isinstance(readable, list):
+        found = [Organization(each.uuid, account, name=each.name) for each in readable]
+    else:
+        # Those of earlier runs are asked for all the same: a list that fails must cost no day.
+        found = [each for each in plan.known if each.account == account]
+    if isinstance(readable, OrganizationError):
+        target.unresolved.append(Unresolved(_every(account), readable))
+    elif not found:
+        target.unresolved.append(Unresolved(_every(account), _nothing_readable(account)))
+    for organization in found:
+        if organization.uuid not in owners:
+            owners[organization.uuid] = account
+            target.organizations.append(organization)
+
+
+def _every(account: str) -> str:
+    return f"all of {account}"[:64]
+
+
+def _readable_names(answer: OrganizationAnswers | OrganizationError) -> dict[str, str | None]:
+    if isinstance(answer, OrganizationError) or not isinstance(answer.readable, list):
+        return {}
+    return {organization.uuid: organization.name for organization in answer.readable}
+
+
+def _duplicate(organization: Organization, owner: str) -> OrganizationError:
+    return OrganizationError(
+        f"it is organization {organization.uuid}, which the configuration lists already under account "
+        f"{owner!r}; remove one of the two entries",
+        code="LISTED_TWICE",
+    )
+
+
+def _nothing_readable(account: str) -> OrganizationError:
+    return OrganizationError(
+        f"account {account!r} may read no organization's usage: "
+        "make its service account Admin or Super Admin of the organizations",
+        code="NO_ORGANIZATIONS",
+    )

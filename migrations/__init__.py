@@ -1,0 +1,1 @@
+"""The only author of DDL: Alembic's environment and revisions."""

@@ -1,0 +1,1 @@
+"""Where usage is kept: SQL tables, the record of runs, and Parquet snapshots."""
