@@ -33,12 +33,13 @@ def parse_url(text: str) -> sa.URL:
     """
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError as exc:
-        # The text may hold a password, so it is not repeated.
+    except (sa.exc.ArgumentError, ValueError):
+        # The text may hold a password, so neither it nor what the parser says of it is repeated.
         raise DatabaseUnavailableError(
             "not a database address; write one like sqlite:///usage.db, "
-            "postgresql://user@host/database or mysql://user@host/database"
-        ) from exc
+            "postgresql://user@host/database or mysql://user@host/database "
+            "(in a password, @ is written %40, : is %3A and / is %2F)"
+        ) from None
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     backend = url.get_backend_name()
     if backend not in {"sqlite", "postgresql", "mysql", "mariadb"}:
@@ -49,14 +50,19 @@ def parse_url(text: str) -> sa.URL:
         raise DatabaseUnavailableError(
             "an in-memory SQLite database forgets everything at the end of the run; write sqlite:///usage.db"
         )
+    if backend == "sqlite" and "uri" in url.query:
+        # Beside the file lies the lock of the run, and a URI need not name a file.
+        raise DatabaseUnavailableError(
+            "a SQLite address with uri=true is not supported; write sqlite:///usage.db"
+        )
     if backend != "sqlite" and not url.database:
         raise DatabaseUnavailableError(f"{masked(url)} names no database; add /NAME to its end")
     return url
 
 
 def masked(url: sa.URL) -> str:
-    """The address with ``***`` for its password, fit for people to read."""
-    return url.render_as_string(hide_password=True)
+    """The address with ``***`` for its password and without options, which may be secret too, for people."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: sa.URL) -> Path | None:
@@ -68,15 +74,17 @@ def build_engine(url: sa.URL) -> sa.Engine:
     """An engine without a pool: a run holds one connection, and gives it back when it ends.
 
     Raises:
-        DatabaseUnavailableError: The driver is not installed.
+        DatabaseUnavailableError: The driver is not installed, or there is none of that name.
     """
     try:
         engine = sa.create_engine(url, poolclass=NullPool, connect_args=_connect_args(url))
-    except ModuleNotFoundError as exc:
-        extra = _EXTRAS.get(exc.name or "", "all")
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as exc:
+        driver = url.drivername.partition("+")[2]
+        mend = f"leave +{driver} out of the address"
+        if driver in _EXTRAS:
+            mend = f"run: pip install 'pipefy-usage-export[{_EXTRAS[driver]}]'"
         raise DatabaseUnavailableError(
-            f"the driver {exc.name!r} for {masked(url)} is not installed; "
-            f"run: pip install 'pipefy-usage-export[{extra}]'"
+            f"the driver {driver!r} for {masked(url)} is not installed; {mend}"
         ) from exc
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -138,7 +146,8 @@ def connect(engine: sa.Engine) -> Iterator[sa.Connection]:
     with translated_errors(engine):
         try:
             connection = engine.connect()
-        except sa.exc.DBAPIError as exc:
+        except (sa.exc.DBAPIError, TypeError) as exc:
+            # PyMySQL says of an option that it does not know that its type is wrong.
             raise DatabaseUnavailableError(f"cannot open {masked(engine.url)}: {_cause(exc)}") from exc
         with connection:
             yield connection
@@ -153,7 +162,7 @@ def translated_errors(engine: sa.Engine) -> Iterator[None]:
         raise DatabaseError(f"{masked(engine.url)} refused: {_cause(exc)}") from exc
 
 
-def _cause(error: sa.exc.SQLAlchemyError) -> str:
+def _cause(error: Exception) -> str:
     # The driver's own words; SQLAlchemy's would add the statement and its values.
     original = getattr(error, "orig", None)
     return " ".join(str(original or error).split())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from storage.database import connect, sqlite_path
+from storage.database import connect, masked, sqlite_path
 from storage.errors import DatabaseUnavailableError, RunInProgressError
 
 _NAME = "pipefy-usage-export.run"
@@ -38,7 +38,7 @@ def hold_run_lock(engine: sa.Engine) -> Iterator[sa.Connection]:
     with connect(engine) as connection:
         taken, release = _server_lock(engine)
         if not connection.scalar(taken):
-            raise RunInProgressError(f"another run is in progress on {engine.url.render_as_string()}")
+            raise RunInProgressError(f"another run is in progress on {masked(engine.url)}")
         connection.commit()
         try:
             yield connection
@@ -70,7 +70,7 @@ def _lock_beside(database: Path) -> Iterator[None]:
     with closing(connection):
         try:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as exc:
+        except sqlite3.DatabaseError as exc:
             if exc.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise RunInProgressError(f"another run is in progress on {database}") from exc
             raise DatabaseUnavailableError(f"cannot lock {path}: {exc}") from exc

@@ -10,7 +10,7 @@ fetch anew itself.
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def write_snapshot(root: Path, *, run_id: str, fetched_at: datetime) -> Iterator
     try:
         yield writer
     finally:
-        writer.close()
+        writer.discard()
         shutil.rmtree(preparing, ignore_errors=True)
 
 
@@ -67,6 +67,8 @@ class SnapshotWriter:
         self._fetched_at = fetched_at
         self._files: dict[str, _GrowingFile] = {}
         self._answers: list[pa.Table] = []
+        # By table name, why the date's present file cannot be read.
+        self._unreadable: dict[str, Exception] = {}
 
     def add(self, frames: Mapping[str, pd.DataFrame]) -> None:
         """Adds a batch.
@@ -100,16 +102,17 @@ class SnapshotWriter:
                 mine = answers.filter(pc.field("period").isin(list(usage_table.periods)))
                 if mine.num_rows:
                     self._keep_earlier(usage_table, mine)
-                else:
-                    self._files.pop(usage_table.name, None)
+                elif unused := self._files.pop(usage_table.name, None):
+                    unused.discard()
             self._add_organizations(organization_rows)
-            self.close()
+            for growing in self._files.values():
+                growing.close()
             return [self._rename(name) for name in self._files]
 
-    def close(self) -> None:
-        """Closes the files in preparation."""
+    def discard(self) -> None:
+        """Gives up the files that are still in preparation."""
         for growing in self._files.values():
-            growing.close()
+            growing.discard()
 
     def _add_organizations(self, rows: Sequence[Mapping[str, object]]) -> None:
         schema = organizations_schema()
@@ -141,13 +144,12 @@ class SnapshotWriter:
             return
         growing = self._file(usage_table.name, snapshot_schema(usage_table))
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as earlier:
-                if not earlier.schema_arrow.equals(growing.schema):
-                    raise pa.ArrowInvalid("its columns are not those of this version")
-                for batch in earlier.iter_batches(_ROW_GROUP_ROWS):
-                    growing.add(_not_fetched(usage_table, pa.Table.from_batches([batch]), answers))
+            kept = _read_not_fetched(usage_table, path, answers)
         except (pa.ArrowException, OSError) as exc:
-            self._put_aside(path, exc)
+            self._unreadable[usage_table.name] = exc
+            return
+        for rows in kept:
+            growing.add(rows)
 
     def _put_aside(self, path: Path, cause: Exception) -> None:
         """An unreadable file is never read as truth, and never destroyed."""
@@ -160,6 +162,8 @@ class SnapshotWriter:
     def _rename(self, table_name: str) -> Path:
         path = self._path(table_name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if table_name in self._unreadable:
+            self._put_aside(path, self._unreadable[table_name])
         self._files[table_name].path.replace(path)
         _sync(path.parent)
         return path
@@ -184,16 +188,31 @@ class _GrowingFile:
             self._write()
 
     def close(self) -> None:
-        if self._writer.is_open:
-            self._write()
+        self._write()
+        self._writer.close()
+        _sync(self.path)
+
+    def discard(self) -> None:
+        # On a full disk the file cannot even be ended, which is of no interest any more.
+        with suppress(OSError, pa.ArrowException):
             self._writer.close()
-            _sync(self.path)
 
     def _write(self) -> None:
         rows = pa.concat_tables([self.schema.empty_table(), *self._waiting])
         self._waiting.clear()
         if rows.num_rows:
             self._writer.write_table(rows)
+
+
+def _read_not_fetched(usage_table: UsageTable, path: Path, answers: pa.Table) -> list[pa.Table]:
+    """The rows of a file that none of the answers covers: all of them, or an error."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as earlier:
+        if not earlier.schema_arrow.equals(snapshot_schema(usage_table)):
+            raise pa.ArrowInvalid("its columns are not those of this version")
+        return [
+            _not_fetched(usage_table, pa.Table.from_batches([batch]), answers)
+            for batch in earlier.iter_batches(_ROW_GROUP_ROWS)
+        ]
 
 
 def _not_fetched(usage_table: UsageTable, rows: pa.Table, answers: pa.Table) -> pa.Table:

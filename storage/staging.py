@@ -57,7 +57,8 @@ def _checked(usage_table: UsageTable, frame: pd.DataFrame) -> pa.Table:
         )
     try:
         return arrow_table(frame, schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as exc:
+    except (pa.ArrowException, ValueError, OverflowError) as exc:
+        # ValueError: null where none may be. OverflowError: beyond 64 bits.
         raise InvalidFrameError(f"a frame for {usage_table.name} does not fit its columns: {exc}") from exc
 
 

@@ -121,6 +121,8 @@ def _last_errors(connection: sa.Connection) -> dict[str, _Row]:
             ),
         )
         .where(export_outcomes.c.status == OutcomeStatus.FAILED)
+        # Of periods that failed together, the first in the alphabet is told, on every database.
+        .order_by(export_outcomes.c.period.desc())
     )
     return {row.organization: row for row in connection.execute(failed)}
 

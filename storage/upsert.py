@@ -171,9 +171,9 @@ def _record_restatements(
         .select_from(stage.join(table, _same_key(usage_table, stage)))
         .where(table.c.changed_at >= stage.c.closes_at, _differs(usage_table, stage, "usage", "usage_limit"))
     )
-    # Inline: otherwise PostgreSQL returns the new ids instead of their number.
-    recorded = usage_restatements.insert().inline().from_select(list(columns), restated)
-    return connection.execute(recorded).rowcount
+    recorded = usage_restatements.insert().from_select(list(columns), restated)
+    # Unless it is asked for, SQLAlchemy forgets how many rows an INSERT wrote: PostgreSQL would say -1.
+    return connection.execute(recorded, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _update(

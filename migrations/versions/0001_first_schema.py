@@ -79,11 +79,10 @@ def _create_tables() -> None:
         **_ON_MARIADB,
     )
 
-    op.create_index(
+    _create_index(
         "ix_export_outcomes_organization_period_finished_at",
         "export_outcomes",
         ["organization", "period", "finished_at"],
-        if_not_exists=True,
     )
     op.create_table(
         "export_runs",
@@ -137,7 +136,7 @@ def _create_tables() -> None:
         **_ON_MARIADB,
     )
 
-    op.create_index("ix_export_runs_started_at", "export_runs", ["started_at"], if_not_exists=True)
+    _create_index("ix_export_runs_started_at", "export_runs", ["started_at"])
     op.create_table(
         "integrations_usage_daily",
         sa.Column(
@@ -318,7 +317,7 @@ def _create_tables() -> None:
         **_ON_MARIADB,
     )
 
-    op.create_index("ix_organizations_id", "organizations", ["id"], if_not_exists=True)
+    _create_index("ix_organizations_id", "organizations", ["id"])
     op.create_table(
         "usage_restatements",
         sa.Column("id", counter(), autoincrement=True, nullable=False, comment="Counts up"),
@@ -352,9 +351,14 @@ def _create_tables() -> None:
         **_ON_MARIADB,
     )
 
-    op.create_index(
+    _create_index(
         "ix_usage_restatements_organization_uuid_bucket",
         "usage_restatements",
         ["organization_uuid", "bucket"],
-        if_not_exists=True,
     )
+
+
+def _create_index(name: str, table: str, columns: list[str]) -> None:
+    # MySQL, unlike the other databases, has no CREATE INDEX IF NOT EXISTS.
+    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.create_index(name, table, columns)
