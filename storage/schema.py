@@ -76,6 +76,8 @@ def require_schema(engine: sa.Engine, *, auto_migrate: bool) -> None:
     revision = read_revision(engine)
     if revision == HEAD_REVISION:
         return
+    if revision is not None and revision > HEAD_REVISION:
+        raise _unknown_revision(engine, revision)
     if auto_migrate:
         migrate(engine)
         return

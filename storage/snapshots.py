@@ -165,7 +165,9 @@ class SnapshotWriter:
         if table_name in self._unreadable:
             self._put_aside(path, self._unreadable[table_name])
         self._files[table_name].path.replace(path)
-        _sync(path.parent)
+        # The file's name in its folder, and the folder's names in those above it, which may be new.
+        for folder in (path.parent, path.parent.parent, self._root):
+            _sync(folder)
         return path
 
 

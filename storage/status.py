@@ -72,6 +72,8 @@ def read_runs(connection: sa.Connection, *, limit: int) -> list[RunSummary]:
 def read_organization_statuses(connection: sa.Connection) -> list[OrganizationStatus]:
     """All organizations that a run ever asked for, sorted by name."""
     known = {row.uuid: row for row in connection.execute(sa.select(organizations))}
+    # What failed under its number before its UUID was known is told of under its UUID from then on.
+    resolved = {row.id for row in known.values() if row.id is not None}
     newest_days = _newest_days(connection)
     successes = _last_finished(connection, OutcomeStatus.STORED)
     errors = _last_errors(connection)
@@ -85,7 +87,7 @@ def read_organization_statuses(connection: sa.Connection) -> list[OrganizationSt
             last_error_at=errors[organization].finished_at if organization in errors else None,
             last_error=_describe(errors[organization]) if organization in errors else None,
         )
-        for organization in {*known, *successes, *errors}
+        for organization in {*known, *successes, *errors} - resolved
     ]
     return sorted(statuses, key=lambda status: (status.name or "~", status.organization))
 

@@ -41,7 +41,7 @@ class Upserted:
 
 @dataclass(frozen=True)
 class Change:
-    """One stored value that a batch would change."""
+    """A stored row that a batch would change; usage stays the same where only another column differs."""
 
     table: str
     organization_uuid: str
@@ -50,6 +50,7 @@ class Change:
     new_usage: int
     old_usage_limit: int | None
     new_usage_limit: int | None
+    period: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _read_changes(connection: sa.Connection, usage_table: UsageTable, stage: sa.
             stage.c.usage,
             table.c.usage_limit,
             stage.c.usage_limit,
+            stage.c.period,
         )
         .join(table, _same_key(usage_table, stage))
         .where(_differs(usage_table, stage, *usage_table.measures))

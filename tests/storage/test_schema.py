@@ -97,7 +97,7 @@ def test_a_database_that_is_up_to_date_needs_nothing(shared_engine: sa.Engine) -
 
 
 def test_another_revision_is_refused_where_migrating_is_not_allowed(newer: sa.Engine) -> None:
-    with pytest.raises(SchemaError, match=f"is at revision 9999, not at {HEAD_REVISION}"):
+    with pytest.raises(SchemaError, match=r"revision 9999.*install that version or a later one"):
         require_schema(newer, auto_migrate=False)
 
 

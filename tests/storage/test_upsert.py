@@ -432,9 +432,10 @@ def test_a_comparison_says_what_the_upsert_then_does(
 
     difference = compare_frame(connection, usage_table, frame)
 
+    period = usage_table.periods[0]
     assert difference.changes == (
-        Change(usage_table.name, ACME, MAY, 5, 2**53 + 1, None, 9),
-        Change(usage_table.name, GLOBEX, JUNE, 6, 6, 7, None),
+        Change(usage_table.name, ACME, MAY, 5, 2**53 + 1, None, 9, period),
+        Change(usage_table.name, GLOBEX, JUNE, 6, 6, 7, None, period),
     )
     upserted = upsert_frame(connection, usage_table, frame, run_id="run", at=LATER)
     assert difference.counts == upserted.counts
