@@ -1,5 +1,6 @@
 """``pipefy-usage``, ``python -m jobs``: runs a command; an error becomes a message and an exit status."""
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ def main() -> None:
     """Runs the command line of this process."""
     # A polite end is one, whoever asks for it: the batch in hand is committed and the run recorded.
     signal.signal(signal.SIGTERM, _interrupt)
+    # A terminal or pipe that lacks a letter of a name must not make a run that went well end badly.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -69,28 +70,34 @@ def check_all(
 
 def check_database(engine: sa.Engine, *, auto_migrate: bool, now: datetime) -> Check:
     """Opens the database and writes a row that is taken back; looks at the tables' revision."""
-    name = f"database {masked(engine.url)}"
+    address = masked(engine.url)
     path = sqlite_path(engine.url)
-    if path is not None and not path.exists():
-        return _unmigrated(name, "does not exist yet", auto_migrate=auto_migrate)
+    if path is not None and not os.access(path, os.F_OK):
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return _failed_database(f"{path} cannot be made; make its folder, or change that folder's rights")
+        return _unmigrated(f"{address} does not exist yet", auto_migrate=auto_migrate)
     try:
         revision = read_revision(engine)
         if revision is None:
-            return _unmigrated(name, "has no tables yet", auto_migrate=auto_migrate)
+            return _unmigrated(f"{address} has no tables yet", auto_migrate=auto_migrate)
         if revision != HEAD_REVISION:
-            return _unmigrated(
-                name, f"is at revision {revision}, not {HEAD_REVISION}", auto_migrate=auto_migrate
-            )
+            state = f"{address} is at revision {revision}, not {HEAD_REVISION}"
+            return _unmigrated(state, auto_migrate=auto_migrate)
         _try_writing(engine, now)
     except StorageError as exc:
-        return Check(name, CheckState.FAILED, str(exc))
-    return Check(name, CheckState.OK, f"can be written, its tables are up to date (revision {revision})")
+        return _failed_database(str(exc))
+    detail = f"{address} can be written, its tables are up to date (revision {revision})"
+    return Check("database", CheckState.OK, detail)
 
 
-def _unmigrated(name: str, state: str, *, auto_migrate: bool) -> Check:
+def _unmigrated(state: str, *, auto_migrate: bool) -> Check:
     if auto_migrate:
-        return Check(name, CheckState.OK, f"{state}; the first run will make its tables")
-    return Check(name, CheckState.FAILED, f"{state}; run: pipefy-usage migrate")
+        return Check("database", CheckState.OK, f"{state}; the first run will make its tables")
+    return _failed_database(f"{state}; run: pipefy-usage migrate")
+
+
+def _failed_database(detail: str) -> Check:
+    return Check("database", CheckState.FAILED, detail)
 
 
 def _try_writing(engine: sa.Engine, now: datetime) -> None:
@@ -107,30 +114,31 @@ _PROBE = sa.Table("pipefy_usage_probe", sa.MetaData(), sa.Column("id", sa.Intege
 
 def check_snapshots(folder: Path) -> Check:
     """Writes, renames and removes a file where the snapshots go."""
-    name = f"snapshots {folder}"
-    probe = folder / ".preparing" / f"check-{uuid.uuid4()}"
+    name = "snapshots"
+    probe = folder / f".check-{uuid.uuid4()}"
+    made = [each for each in (folder, *folder.parents) if not os.access(each, os.F_OK)]
     try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
-        renamed = probe.rename(folder / f".{probe.name}")
-        renamed.unlink()
-        with suppress(OSError):  # only empty folders can be removed, and only those are the check's own
-            probe.parent.rmdir()
-            folder.rmdir()
+        probe.rename(probe.with_suffix(".renamed")).unlink()
     except OSError as exc:
-        reason = f"cannot be written: {exc}; name another folder under [snapshots], or change its rights"
-        return Check(name, CheckState.FAILED, reason)
-    return Check(name, CheckState.OK, "can be written")
+        mend = "name another folder under [snapshots], or change its rights"
+        return Check(name, CheckState.FAILED, f"{folder} cannot be written: {exc.strerror}; {mend}")
+    finally:
+        with suppress(OSError):  # a run that has begun meanwhile may have put something there
+            for each in made:
+                each.rmdir()
+    return Check(name, CheckState.OK, f"{folder} can be written")
 
 
 def check_schedule(settings: Settings, now: datetime) -> Check:
     """Says when the schedule is due next."""
     schedule = Schedule(settings.schedule.cron, settings.schedule.timezone)
-    name = f"schedule {schedule.line!r} ({schedule.timezone})"
+    line = f"{schedule.line!r} ({schedule.timezone})"
     due = schedule.next_after(now)
     if due is None:
-        return Check(name, CheckState.FAILED, "is never due; mend cron under [schedule]")
-    return Check(name, CheckState.OK, f"is due next at {due:%Y-%m-%d %H:%M} UTC")
+        return Check("schedule", CheckState.FAILED, f"{line} is never due; mend cron under [schedule]")
+    return Check("schedule", CheckState.OK, f"{line} is due next at {due:%Y-%m-%d %H:%M} UTC")
 
 
 def _read_known(engine: sa.Engine) -> list[Organization]:
@@ -177,7 +185,7 @@ def _account_checks(target: AccountTargets, failures: Mapping[str, OrganizationE
     account = f"account {target.account.name!r}"
     refused = next((error for error in failed.values() if error.code == CREDENTIALS_CODE), None)
     if refused is not None:
-        yield Check(account, CheckState.FAILED, str(refused))
+        yield Check(account, CheckState.FAILED, str(refused).removeprefix(f"{account}: "))
         return
     readable = len(target.organizations) + len(target.unresolved) - len(failed)
     if not readable and failed and all(map(_is_unheard, failed.values())):

@@ -91,7 +91,7 @@ def run(
         credentials=load_all_credentials(wiring.settings, os.environ),
         now=_now(),
         organizations=selected_organizations(organization),
-        periods=[Period(each) for each in period],
+        periods=[Period(each) for each in dict.fromkeys(period)],
     )
     if not dry_run:
         require_writable(wiring)
@@ -124,7 +124,7 @@ def check(config: Path | None) -> int:
     wiring = _load(config)
     credentials = load_all_credentials(wiring.settings, os.environ)
     console = build_console()
-    show_check(console, Check(f"configuration {wiring.path}", CheckState.OK, "can be used"))
+    show_check(console, Check("configuration", CheckState.OK, f"{wiring.path} can be used"))
     failed = False
     for each in check_all(wiring.settings, credentials, wiring.engine, now=_now()):
         show_check(console, each)

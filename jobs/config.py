@@ -5,12 +5,13 @@
 TOML (``true``, ``8``, ``["a", "b"]``) is taken as TOML, anything else as text.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date, time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -21,6 +22,9 @@ from jobs.settings import Settings
 CONFIG_NAME = "config.toml"
 CONFIG_VARIABLE = "PIPEFY_USAGE_CONFIG"
 OVERRIDE_PREFIX = "PIPEFY_USAGE__"
+
+# The user ends at the first colon and the password at the @, as SQLAlchemy reads an address.
+_PASSWORD = re.compile(r"://[^:/@]*:[^@]+@|[?&](password|passwd|sslpassword)=", re.IGNORECASE)
 
 
 def find_config(named: Path | None, environ: Mapping[str, str], folder: Path) -> Path:
@@ -64,23 +68,32 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as exc:
+    except FileNotFoundError as exc:
         raise ConfigurationError(
-            f"{path} cannot be read: {exc.strerror}. Make one with: pipefy-usage init"
+            f"{path} does not exist. Name another file, or make one with: pipefy-usage init"
         ) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} is no TOML: {exc}") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{path} is not UTF-8 (byte {exc.start}); save it as UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigurationError(f"{path} is no TOML: {exc}; texts stand in quotes, a key once") from exc
 
 
 def _refuse_secrets(path: Path, document: Mapping[str, Any]) -> None:
     """A password in the file would be read by whoever reads the file."""
     database = document.get("database")
     url = database.get("url") if isinstance(database, dict) else None
-    if isinstance(url, str) and "@" in url and urlsplit(url).password:
+    if isinstance(url, str) and holds_password(url):
         raise ConfigurationError(
             f"{path}: database.url holds a password; move the address to a variable and write "
             'url_env = "USAGE_DATABASE_URL", or to a file and write url_file = "..."'
         )
+
+
+def holds_password(url: str) -> bool:
+    """Whether a database's address holds a password: before its ``@``, or as one of its parameters."""
+    return _PASSWORD.search(url) is not None
 
 
 def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str | int, ...], str]:
@@ -92,6 +105,8 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> dict[tupl
                 int(part) if part.isdecimal() else part.lower()
                 for part in name.removeprefix(OVERRIDE_PREFIX).split("__")
             )
+            if "" in key:
+                raise _no_key(name)
             _set(document, name, key, _toml_value(environ[name]))
             overridden[key] = name
     return overridden
@@ -113,11 +128,20 @@ def _reach(place: object, variable: str, part: str | int, missing: object) -> No
     elif isinstance(place, list) and isinstance(part, int) and part <= len(place):
         place.extend([missing] if part == len(place) else [])
     else:
-        raise ConfigurationError(f"the variable {variable} names no key of the configuration")
+        raise _no_key(variable)
+
+
+def _no_key(variable: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the variable {variable} names no key of the configuration; unset it, or name one like "
+        f"{OVERRIDE_PREFIX}DATABASE__URL or {OVERRIDE_PREFIX}ACCOUNTS__0__TOKEN_URL"
+    )
 
 
 def _toml_value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    # No key is a date or time, so 05:15:00 was meant as text.
+    return text if isinstance(value, date | time) else value

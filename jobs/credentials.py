@@ -1,5 +1,6 @@
 """An account's secrets and the database's address, from the variables or files that the settings name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from pydantic import SecretStr
 
 from jobs.errors import ConfigurationError
 from jobs.settings import AccountSettings, Settings
+
+_RELATIVE_SQLITE = re.compile(r"(?P<scheme>sqlite(\+\w+)?:///)(?P<file>[^/:].*)")
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ def load_database_url(settings: Settings, path: Path, environ: Mapping[str, str]
         url = _secret_variable(database.url_env, "database.url_env", environ).get_secret_value()
     else:
         url = database.url or ""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith((f"{prefix}/", f"{prefix}:")) and len(url) > len(prefix):
-        url = prefix + str(path.resolve().parent / url.removeprefix(prefix))
+    if relative := _RELATIVE_SQLITE.fullmatch(url):
+        # What an address reads as an escape or as the end of the file's name is a letter of the folder's.
+        folder = str(path.resolve().parent).replace("%", "%25").replace("?", "%3F")
+        url = relative["scheme"] + str(Path(folder) / relative["file"])
     return SecretStr(url)
 
 

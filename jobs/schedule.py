@@ -19,6 +19,8 @@ _MACROS = {
     "@weekly": "0 0 * * 0",
     "@monthly": "0 0 1 * *",
 }
+# How far to look back for the last due instant: not far for what is often due, far for what is rarely.
+_LOOK_BACKS = (timedelta(hours=2), timedelta(days=2), timedelta(days=40), timedelta(days=1500))
 _TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -41,18 +43,32 @@ class Schedule:
     line: str
     timezone: str = "UTC"
 
+    @property
+    def name(self) -> str:
+        """The schedule in a word, as it is recorded with its runs."""
+        return f"{self.line} {self.timezone}"[:100]
+
     def __post_init__(self) -> None:
         _ = self._zone, self._wall_clock
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first instant after the given one (aware) at which the export is due, in UTC, or None."""
-        # A repeated hour lies before `instant` on the wall clock although it comes after it in time.
-        wall = _wall_time(instant, self._zone) - timedelta(hours=3)
+        wall = _wall_time(instant, self._zone)
         while (wall_due := self._next_wall(wall)) is not None:
             due = _instant(wall_due, self._zone)
             if due > instant:
                 return due
             wall = wall_due
+        return None
+
+    def last_due(self, instant: datetime) -> datetime | None:
+        """The last instant, up to and including the given one (aware), at which the export was due, in UTC."""
+        for look_back in _LOOK_BACKS:
+            due, after = None, self.next_after(instant - look_back)
+            while after is not None and after <= instant:
+                due, after = after, self.next_after(after)
+            if due is not None:
+                return due
         return None
 
     def _next_wall(self, wall: datetime) -> datetime | None:
@@ -129,7 +145,7 @@ def _expand(line: str, part: str) -> range:
         raise ValueError(f"{line!r} is no schedule: {part!r} is no weekday (0 to 7, or sun to sat)") from exc
     if not numbers:
         raise ValueError(
-            f"{line!r} is no schedule: {part!r} runs backwards; write {last}-{first} or two ranges"
+            f"{line!r} is no schedule: {part!r} runs backwards; write two ranges, like fri-sat,sun-mon"
         )
     return numbers
 

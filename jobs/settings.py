@@ -26,20 +26,38 @@ from jobs.schedule import Schedule
 EVERY_ORGANIZATION = "all"
 
 _NUMERIC_ID = re.compile(r"[1-9][0-9]{0,18}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError(f"{value!r} is no web address; write one like https://api.pipefy.com/graphql")
+    mistaken = f"{value!r} is no web address; write one like https://api.pipefy.com/graphql"
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as exc:
+        raise ValueError(mistaken) from exc
     if parts.username or parts.password:
         raise ValueError(
             "an address must not hold credentials; name them by client_id_env and client_secret_env"
+        )
+    if parts.scheme not in {"https", "http"} or not parts.hostname or re.search(r"\s", value):
+        raise ValueError(mistaken)
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        # Whoever writes a secret here by mistake should not find it in a log, too.
+        raise ValueError(
+            "it names an environment variable, so write letters, digits and _; "
+            "what the variable holds does not belong into this file"
         )
     return value
 
 
 def _organization(value: object) -> object:
+    if value == EVERY_ORGANIZATION:
+        raise ValueError('"all" stands alone; write organizations = "all"')
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
     if _NUMERIC_ID.fullmatch(text):
         return text
@@ -53,7 +71,7 @@ def _organization(value: object) -> object:
 
 def _beside_the_file(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str | Path):
-        return value
+        raise ValueError(f"{value!r} is no path; write a folder or file in quotes")  # noqa: TRY004 # pydantic's way
     if "://" in str(value):
         raise ValueError(f"{value!r} is an address; write a folder or file of this machine")
     path = Path(value).expanduser()
@@ -66,12 +84,24 @@ def _period(value: object) -> object:
     raise ValueError(f"{value!r} is no period; write one of {', '.join(Period)}")
 
 
+def _zone(value: str) -> str:
+    Schedule("@daily", value)
+    return value
+
+
+def _cron(value: str) -> str:
+    Schedule(value)
+    return value
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+VariableName = Annotated[str, AfterValidator(_variable)]
 OrganizationId = Annotated[str, BeforeValidator(_organization)]
 FilePath = Annotated[Path, BeforeValidator(_beside_the_file)]
 PeriodName = Annotated[Period, BeforeValidator(_period)]
 OrganizationList = Annotated[
-    Annotated[list[OrganizationId], Tag("each")] | Annotated[Literal["all"], Tag("every")],
+    Annotated[list[OrganizationId], Field(min_length=1), Tag("each")]
+    | Annotated[Literal["all"], Tag("every")],
     Discriminator(lambda value: "every" if isinstance(value, str) else "each"),
 ]
 
@@ -117,10 +147,10 @@ class AccountSettings(_Section):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     organizations: OrganizationList
-    client_id_env: str = "PIPEFY_SERVICE_ACCOUNT_CLIENT_ID"
-    client_secret_env: str = "PIPEFY_SERVICE_ACCOUNT_CLIENT_SECRET"  # noqa: S105 # a variable's name
+    client_id_env: VariableName = "PIPEFY_SERVICE_ACCOUNT_CLIENT_ID"
+    client_secret_env: VariableName = "PIPEFY_SERVICE_ACCOUNT_CLIENT_SECRET"  # noqa: S105 # a variable's name
     client_secret_file: FilePath | None = None
-    token_env: str | None = None
+    token_env: VariableName | None = None
     token_file: FilePath | None = None
     token_url: WebAddress | None = None
     token_request: Literal["form", "json", "basic"] = "form"  # noqa: S105 # no secret
@@ -152,6 +182,12 @@ class ExportSettings(_Section):
     organizations_per_request: Annotated[int, Field(ge=1, le=100)] = 50
     deadline_seconds: Annotated[float, Field(gt=0)] = 3600.0
 
+    @model_validator(mode="after")
+    def _each_period_once(self) -> "ExportSettings":
+        if len(set(self.periods)) < len(self.periods):
+            raise ValueError("periods names one twice; keep one, since each answer is billed")
+        return self
+
 
 class DatabaseSettings(_Section):
     """``[database]``: where the tables are.
@@ -164,7 +200,7 @@ class DatabaseSettings(_Section):
     """
 
     url: str | None = None
-    url_env: str | None = None
+    url_env: VariableName | None = None
     url_file: FilePath | None = None
     auto_migrate: bool = True
 
@@ -200,13 +236,8 @@ class ScheduleSettings(_Section):
         timezone: The zone of ``cron``.
     """
 
-    cron: str = "15 5 * * *"
-    timezone: str = "UTC"
-
-    @model_validator(mode="after")
-    def _readable(self) -> "ScheduleSettings":
-        Schedule(self.cron, self.timezone)
-        return self
+    cron: Annotated[str, AfterValidator(_cron)] = "15 5 * * *"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
 
 class Settings(_Section):
@@ -236,10 +267,11 @@ class Settings(_Section):
         owners: dict[str, str] = {}
         for account in self.accounts:
             for organization in account.listed:
-                if organization in owners:
+                if (owner := owners.get(organization)) is not None:
+                    both = f"accounts {owner!r} and" if owner != account.name else "account"
                     raise ValueError(
-                        f"organization {organization} stands twice, under accounts {owners[organization]!r} "
-                        f"and {account.name!r}; keep one, since each request is billed"
+                        f"organization {organization} stands twice, under {both} {account.name!r}; "
+                        "keep one, since each request is billed"
                     )
                 owners[organization] = account.name
         return self

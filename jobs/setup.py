@@ -1,11 +1,12 @@
 """``init``: asks what a configuration needs, and writes it."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from jobs.config import load_settings
+from jobs.config import holds_password, load_settings
 from jobs.errors import ConfigurationError
 from jobs.template import DATABASE_VARIABLE, ConfigAnswers, render_config
 from storage.database import parse_url
@@ -48,13 +49,14 @@ def write_config(answers: ConfigAnswers, path: Path, *, replace: bool) -> Iterat
     """
     if path.exists() and not replace:
         raise ConfigurationError(f"{path} is there already; add --force to replace it, or --output another")
+    has_password = holds_password(answers.database)
     try:
-        holds_password = bool(parse_url(answers.database).password)
+        parse_url(answers.database)
     except DatabaseUnavailableError as exc:
         raise ConfigurationError(f"--database: {exc}") from exc
     draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(render_config(answers, database_holds_password=holds_password), encoding="utf-8")
+        draft.write_text(render_config(answers, database_holds_password=has_password), encoding="utf-8")
         load_settings(draft, {})
         draft.replace(path)
     except OSError as exc:
@@ -66,8 +68,8 @@ def write_config(answers: ConfigAnswers, path: Path, *, replace: bool) -> Iterat
     yield f"Wrote {path}. Next, with the values of your service account:\n"
     yield "  export PIPEFY_SERVICE_ACCOUNT_CLIENT_ID=..."
     yield "  export PIPEFY_SERVICE_ACCOUNT_CLIENT_SECRET=..."
-    if holds_password:
+    if has_password:
         yield f"  export {DATABASE_VARIABLE}=...   # the database's address with its password"
-    option = "" if path == Path("config.toml") else f" --config {path}"
+    option = "" if path == Path("config.toml") else f" --config {shlex.quote(str(path))}"
     yield f"  pipefy-usage check{option}"
     yield f"  pipefy-usage run{option}"

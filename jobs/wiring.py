@@ -70,23 +70,30 @@ def require_writable(wiring: Wiring) -> None:
     Raises:
         ConfigurationError: One line for each place that cannot be written.
     """
-    places = {"snapshots.path": wiring.settings.snapshots.path}
+    snapshots = wiring.settings.snapshots.path
+    places = {"snapshots.path": next(filter(_is_there, (snapshots, *snapshots.parents)))}
     if (file := sqlite_path(wiring.engine.url)) is not None:
-        places["database.url"] = file.parent
+        places["database"] = file.parent  # which SQLite does not make
     complaints = [f"{key}: {problem}" for key, folder in places.items() if (problem := _problem(folder))]
     if complaints:
         raise ConfigurationError("\n".join(f"{wiring.path}: {complaint}" for complaint in complaints))
 
 
 def _problem(folder: Path) -> str | None:
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
-    if not nearest.is_dir():
-        return f"{nearest} is no folder; name another place, or move that file away"
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} cannot be written by this user; name another folder, or change its rights"
+    if not _is_there(folder):
+        return f"the folder {folder} does not exist; make it, or name another place"
+    if not folder.is_dir():
+        return f"{folder} is no folder; name another place, or move that file away"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written by this user; name another folder, or change its rights"
     return None
 
 
+def _is_there(path: Path) -> bool:
+    # Not Path.exists, which raises where this user may not look.
+    return os.access(path, os.F_OK)
+
+
 def selected_organizations(named: Sequence[str]) -> tuple[str, ...]:
-    """The organizations that were named on the command line, UUIDs in lower case."""
-    return tuple(each.strip().lower() for each in named)
+    """The organizations that were named on the command line, each once, UUIDs in lower case."""
+    return tuple(dict.fromkeys(each.strip().lower() for each in named))

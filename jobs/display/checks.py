@@ -12,5 +12,5 @@ def show_check(console: Console, check: Check) -> None:
     """Shows one check, as one line."""
     state = f"[{_STYLES[check.state]}]{check.state.value:<7}[/]"
     console.print(
-        f"{state} [bold]{escape(check.name)}[/] {escape(check.detail)}", soft_wrap=not console.is_terminal
+        f"{state} [bold]{escape(check.name)}[/]: {escape(check.detail)}", soft_wrap=not console.is_terminal
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 # More rows than fit a screen help nobody; the tables in the database hold them all.
 MOST_ROWS = 40
@@ -20,16 +21,16 @@ def build_console() -> Console:
 
 
 def build_table(*names: str, numbers: tuple[str, ...] = ()) -> Table:
-    """A table with these columns; numbers stand to the right."""
+    """A table with these columns; numbers stand to the right, and the first column gives way."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        table.add_column(
-            name,
-            justify="right" if name in numbers else "left",
-            overflow="ellipsis" if name == names[0] else "fold",
-            no_wrap=name == names[0] or name in numbers,
-        )
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=name != names[0])
     return table
+
+
+def first_cell(text: str) -> Text:
+    """What stands in a table's first column: one line, cut where there is no room."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def minute(instant: datetime | None) -> str:

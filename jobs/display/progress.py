@@ -11,8 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from jobs.export import Observer
 from storage.runs import Outcome
 
-log = structlog.get_logger()
-
 
 @contextmanager
 def show_progress() -> Iterator[Observer]:
@@ -49,10 +47,19 @@ class _Lines:
     def __init__(self) -> None:
         self._total = 0
         self._done = 0
+        # Standard output is the report's alone, so that --json can be read by programs.
+        self._log = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+                structlog.dev.ConsoleRenderer(colors=False),
+            ],
+        )
 
     def planned(self, organizations: int) -> None:
         self._total = organizations
-        log.info("export.planned", organizations=organizations)
+        self._log.info("export.planned", organizations=organizations)
 
     def settled(self, organizations: int, outcomes: Sequence[Outcome]) -> None:
         self._done += organizations
@@ -61,7 +68,7 @@ class _Lines:
             if outcome.error_code:
                 failed.setdefault(outcome.organization, []).append(outcome)
         for organization, failures in failed.items():
-            log.warning(
+            self._log.warning(
                 "export.organization_failed",
                 organization=organization,
                 periods=[failure.period for failure in failures],
@@ -69,7 +76,7 @@ class _Lines:
                 message=failures[0].error_message,
                 correlation_id=failures[0].correlation_id,
             )
-        log.info(
+        self._log.info(
             "export.batch_stored",
             done=self._done,
             of=self._total,

@@ -1,13 +1,16 @@
 """What a run did."""
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.display.console import MOST_ROWS, build_table, plural
+from jobs.display.console import MOST_ROWS, build_table, first_cell, plural
 from jobs.report import OrganizationResult, RunReport
 from storage.runs import Outcome
+from storage.tables import PERIOD
 from storage.upsert import Change
 
 
@@ -15,31 +18,35 @@ def show_report(console: Console, report: RunReport, *, database: str) -> None:
     """Shows a run's report: organizations (on a terminal), what failed, sums, and where it all lies."""
     results = report.organizations()
     if console.is_terminal:
-        _show_organizations(console, results, is_dry_run=report.is_dry_run)
+        _show_organizations(console, results)
     _show_failures(console, [result for result in results if result.failures])
     if report.is_dry_run:
-        _show_changes(console, report.changes)
+        _show_changes(console, report)
     _show_sums(console, report)
     console.print()
     if report.is_dry_run:
         console.print(f"Nothing was written. Database: {escape(database)}")
         return
     console.print(f"Database   {escape(database)}", soft_wrap=True)
-    for path in report.snapshots:
-        console.print(f"Snapshot   {escape(str(path))}", soft_wrap=True)
+    for pattern, files in Counter(map(_pattern, report.snapshots)).items():
+        console.print(f"Snapshots  {escape(pattern)} ({plural(files, 'file')})", soft_wrap=True)
     for path in report.set_aside:
         console.print(f"[yellow]Set aside  {escape(str(path))} (see .reason beside it)[/]", soft_wrap=True)
 
 
-def _show_organizations(console: Console, results: Sequence[OrganizationResult], *, is_dry_run: bool) -> None:
-    will = "would be " if is_dry_run else ""
-    numbers = ("Rows", f"{will}new", f"{will}changed")
+def _pattern(path: Path) -> str:
+    """The path of a snapshot, its table left open."""
+    return str(path.parents[2] / "*" / path.parent.name / f"*{path.suffix}")
+
+
+def _show_organizations(console: Console, results: Sequence[OrganizationResult]) -> None:
+    numbers = ("Rows", "New", "Changed")
     table = build_table("Organization", *numbers, "Result", numbers=numbers)
     shown = sorted(results, key=lambda result: not result.failures)[:MOST_ROWS]
     for result in shown:
         codes = sorted({failure.error_code or "" for failure in result.failures})
         table.add_row(
-            escape(result.name or result.organization),
+            first_cell(result.name or result.organization),
             f"{result.rows_seen:,}",
             f"{result.rows_inserted:,}",
             f"{result.rows_changed:,}",
@@ -75,18 +82,34 @@ def _by_message(failures: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     return by_message
 
 
-def _show_changes(console: Console, changes: Sequence[Change]) -> None:
+def _show_changes(console: Console, report: RunReport) -> None:
+    changes = report.changes
     for change in changes[:MOST_ROWS]:
+        name = report.names.get(change.organization_uuid, change.organization_uuid)
         console.print(
-            f"change {change.table} {change.organization_uuid} {change.bucket}: "
-            f"usage {change.old_usage:,} -> {change.new_usage:,}, "
-            f"limit {_limit(change.old_usage_limit)} -> {_limit(change.new_usage_limit)}",
-            soft_wrap=True,
+            f"change {escape(name)}, {_place(change)}: {_describe(change)}",
+            soft_wrap=not console.is_terminal,
         )
     if len(changes) > MOST_ROWS:
         console.print(f"... and {len(changes) - MOST_ROWS:,} more changes; --json lists them all")
     if changes:
         console.print()
+
+
+def _place(change: Change) -> str:
+    """The table's short name and the bucket; a period's bucket alone would not tell which period it is."""
+    table = change.table.removeprefix("integrations_usage_")
+    period = f" {change.period} from" if change.table == PERIOD.name and change.period else ""
+    return f"{table}{period} {change.bucket}"
+
+
+def _describe(change: Change) -> str:
+    differences = []
+    if change.old_usage != change.new_usage:
+        differences.append(f"usage {change.old_usage:,} -> {change.new_usage:,}")
+    if change.old_usage_limit != change.new_usage_limit:
+        differences.append(f"limit {_limit(change.old_usage_limit)} -> {_limit(change.new_usage_limit)}")
+    return ", ".join(differences) or "its other columns only"
 
 
 def _limit(limit: int | None) -> str:

@@ -7,7 +7,7 @@ from datetime import date
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.display.console import MOST_ROWS, build_table, minute
+from jobs.display.console import MOST_ROWS, build_table, first_cell, minute
 from storage.status import OrganizationStatus, RunSummary
 
 
@@ -40,7 +40,7 @@ def _show_runs(console: Console, runs: Sequence[RunSummary]) -> None:
         )
     console.print(table)
     if runs and runs[0].message:
-        console.print(f"The last run says: {escape(runs[0].message)}\n")
+        console.print(f"The last run says: {escape(runs[0].message)}\n", soft_wrap=not console.is_terminal)
 
 
 def _show_organizations(console: Console, organizations: Sequence[OrganizationStatus]) -> None:
@@ -49,7 +49,7 @@ def _show_organizations(console: Console, organizations: Sequence[OrganizationSt
     for organization in failing_first[:MOST_ROWS]:
         style = "red" if organization.is_failing else "dim"
         table.add_row(
-            escape(organization.name or organization.organization),
+            first_cell(organization.name or organization.organization),
             str(organization.newest_day or "-"),
             minute(organization.last_success_at),
             f"[{style}]{minute(organization.last_error_at)}[/]",
@@ -60,7 +60,10 @@ def _show_organizations(console: Console, organizations: Sequence[OrganizationSt
     for organization in failing_first[:MOST_ROWS]:
         if organization.is_failing and organization.last_error:
             name = organization.name or organization.organization
-            console.print(f"[red]failing[/] {escape(name)}: {escape(organization.last_error)}")
+            console.print(
+                f"[red]failing[/] {escape(name)}: {escape(organization.last_error)}",
+                soft_wrap=not console.is_terminal,
+            )
 
 
 def status_json(runs: Sequence[RunSummary], organizations: Sequence[OrganizationStatus]) -> dict[str, object]:
