@@ -3,6 +3,7 @@
 UsageExportError
 ├── ConfigurationError       mend the configuration; nothing was touched
 ├── CredentialsError         mend an account's credentials, or its rights
+├── RunInterruptedError      the run was asked to stop: the next one goes on
 └── OrganizationError        one organization and period failed, the rest went on: see its code
 """
 
@@ -17,6 +18,10 @@ class ConfigurationError(UsageExportError):
 
 class CredentialsError(UsageExportError):
     """Pipefy does not accept an account's credentials, also after asking for a new token."""
+
+
+class RunInterruptedError(UsageExportError):
+    """The run was asked to stop, and did after the batch in hand; what it stored stays."""
 
 
 class OrganizationError(UsageExportError):

@@ -1,6 +1,5 @@
 """One run of the export: ask Pipefy, flatten, store, publish the snapshot, report."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 
 from jobs import __version__
 from jobs.credentials import Credentials
-from jobs.errors import UsageExportError
+from jobs.errors import RunInterruptedError, UsageExportError
 from jobs.fetch import Batch, FetchSettings, fetch_into
 from jobs.flatten import flatten_usage
 from jobs.outcomes import build_outcomes, good_answers, unresolved_outcomes
@@ -21,10 +20,20 @@ from jobs.pipefy.endpoint import Patience, Traffic
 from jobs.plan import AccountTargets, plan_accounts
 from jobs.report import RunReport
 from jobs.settings import Settings
+from jobs.stopping import StopRequest, run_until_stopped
 from storage.errors import StorageError
 from storage.lock import hold_run_lock
 from storage.organizations import read_organization_rows, read_organizations, upsert_organizations
-from storage.runs import Outcome, RunRecord, RunStatus, Trigger, finish_run, insert_outcomes, start_run
+from storage.runs import (
+    DueRun,
+    Outcome,
+    RunRecord,
+    RunStatus,
+    Trigger,
+    finish_run,
+    insert_outcomes,
+    start_run,
+)
 from storage.schema import require_schema
 from storage.snapshots import SnapshotWriter, write_snapshot
 from storage.tables import USAGE_TABLES
@@ -52,6 +61,7 @@ class RunRequest:
         organizations: Numbers or UUIDs of the only organizations wanted; none of them means all.
         periods: The only periods wanted; none of them means those of the configuration.
         trigger: What started the run.
+        due: The due instant that it runs for, if any.
     """
 
     settings: Settings
@@ -60,6 +70,7 @@ class RunRequest:
     organizations: Collection[str] = ()
     periods: Sequence[Period] = ()
     trigger: Trigger = Trigger.MANUAL
+    due: DueRun | None = None
 
     @property
     def wanted_periods(self) -> Sequence[Period]:
@@ -82,14 +93,24 @@ class RunRequest:
         )
 
 
-def run_export(request: RunRequest, engine: sa.Engine, observer: Observer) -> RunReport:
+def run_export(
+    request: RunRequest, engine: sa.Engine, observer: Observer, *, stop: StopRequest | None = None
+) -> RunReport:
     """Exports all that is asked for; what fails for one organization leaves the others alone.
 
     Rows, restatements and outcomes of a batch are stored in one transaction, the snapshot is published when
     all batches are stored. Killed at any point, the next run leaves what an unbroken one would have left.
 
+    Args:
+        request: What to do.
+        engine: The database.
+        observer: Is told how it goes on.
+        stop: Ends the run early: what is being stored is committed, the rest is left to the next run.
+
     Raises:
         RunInProgressError: Another run holds the lock; nothing was done.
+        RunAlreadyDoneError: The due run has succeeded meanwhile; nothing was done.
+        RunInterruptedError: It was asked to stop; batches that were committed stay.
         ConfigurationError: A wanted organization belongs to no account; nothing was done.
         SchemaError: The tables are not those of this version, and may not be migrated; nothing was done.
         DatabaseError: The database failed; batches that were committed stay.
@@ -108,7 +129,9 @@ def run_export(request: RunRequest, engine: sa.Engine, observer: Observer) -> Ru
             ) as snapshot:
                 storing = _Storing(run, snapshot)
                 settings = request.fetch_settings(run.traffic)
-                asyncio.run(fetch_into(storing, plans, request.credentials, settings))
+                run_until_stopped(
+                    fetch_into(storing, plans, request.credentials, settings), stop or StopRequest()
+                )
                 storing.publish()
         except BaseException as exc:
             run.finish_early(exc)
@@ -126,7 +149,12 @@ class _Run:
         self.observer = observer
         self.traffic = Traffic()
         self.record = RunRecord(
-            run_id=str(uuid.uuid4()), started_at=request.now, version=__version__, trigger=request.trigger
+            run_id=str(uuid.uuid4()),
+            started_at=request.now,
+            version=__version__,
+            trigger=request.trigger,
+            schedule=request.due.schedule if request.due else None,
+            scheduled_for=request.due.scheduled_for if request.due else None,
         )
         self.report = RunReport(
             run_id=self.record.run_id,
@@ -143,7 +171,8 @@ class _Run:
 
     def start(self) -> None:
         with self.connection.begin():
-            start_run(self.connection, self.record)
+            self.record = start_run(self.connection, self.record)
+        self.report.run_id = self.record.run_id
 
     def settle(self, organizations: int, outcomes: Sequence[Outcome]) -> None:
         """Counts outcomes that are stored, and tells the observer."""
@@ -156,7 +185,8 @@ class _Run:
     def finish_early(self, error: BaseException) -> None:
         """Records what ended the run, if the database still takes it; the error itself goes on."""
         known = isinstance(error, UsageExportError | StorageError)
-        status = RunStatus.FAILED if isinstance(error, Exception) else RunStatus.INTERRUPTED
+        stopped = isinstance(error, RunInterruptedError) or not isinstance(error, Exception)
+        status = RunStatus.INTERRUPTED if stopped else RunStatus.FAILED
         try:
             self.connection.rollback()
             self._finish(status, str(error) if known else f"{type(error).__name__}: {error}")
@@ -187,7 +217,7 @@ class _Storing:
         run.record.counts.organizations = unresolved + sum(len(target.organizations) for target in targets)
         run.observer.planned(run.record.counts.organizations)
         with run.connection.begin():
-            insert_outcomes(run.connection, run.record.run_id, outcomes, at=run.at)
+            insert_outcomes(run.connection, run.record, outcomes, at=run.at)
         if outcomes:
             run.settle(unresolved, outcomes)
 
@@ -203,7 +233,7 @@ class _Storing:
                 for usage_table in USAGE_TABLES
             ]
             outcomes = list(build_outcomes(batch, [each.counts for each in upserted]))
-            insert_outcomes(connection, run_id, outcomes, at=run.at)
+            insert_outcomes(connection, run.record, outcomes, at=run.at)
         self.snapshot.add(frames)
         run.record.counts.rows_restated += sum(each.restated for each in upserted)
         run.report.names.update({each.uuid: each.name for each in batch.organizations if each.name})

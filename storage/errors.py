@@ -5,6 +5,7 @@ StorageError
 │   └── DatabaseUnavailableError   it could not be opened at all: mend the address or start the server
 ├── SchemaError              the tables are not those of this version: migrate, or update the program
 ├── RunInProgressError       another run holds the lock: wait for it
+├── RunAlreadyDoneError      the due run has succeeded: nothing is left to do
 ├── InvalidFrameError        a frame breaks its table's contract: a defect of this program, nothing was stored
 └── SnapshotError            a Parquet file could not be written or read: mend the folder, then run again
 """
@@ -28,6 +29,10 @@ class SchemaError(StorageError):
 
 class RunInProgressError(StorageError):
     """Another run holds the lock of this database; nothing was done."""
+
+
+class RunAlreadyDoneError(StorageError):
+    """The run that was due at this instant has succeeded already; nothing was done."""
 
 
 class InvalidFrameError(StorageError):

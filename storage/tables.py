@@ -190,7 +190,8 @@ export_runs = Table(
     Column("trigger", ascii_text(16), nullable=False, comment="schedule, catch-up or manual"),
     Column("schedule", String(100), comment="The schedule that asked for it; null for a manual run"),
     Column("scheduled_for", UtcDateTime, comment="The instant it was due (UTC); null for a manual run"),
-    Column("started_at", UtcDateTime, nullable=False, comment="UTC"),
+    Column("attempts", Integer, nullable=False, comment="How often it was started, until all succeeded"),
+    Column("started_at", UtcDateTime, nullable=False, comment="Start of the last attempt (UTC)"),
     Column("finished_at", UtcDateTime, comment="UTC; null while it runs"),
     Column(
         "status", ascii_text(16), nullable=False, comment="running, succeeded, partial, failed or interrupted"
@@ -234,6 +235,16 @@ export_outcomes = Table(
     Column("finished_at", UtcDateTime, nullable=False, comment="When the outcome was recorded (UTC)"),
     Index(None, "organization", "period", "finished_at"),
     comment="What each run did for each organization and period: how fresh the data is stands here.",
+    **_ON_MARIADB,
+)
+
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("key", ascii_text(128), primary_key=True, comment="What was told, such as usage:UUID:MONTH:SHARE"),
+    Column("sent_at", UtcDateTime, nullable=False, comment="When it was told (UTC)"),
+    comment="Messages that were sent to people, each once.",
     **_ON_MARIADB,
 )
 

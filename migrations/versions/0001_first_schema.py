@@ -100,7 +100,13 @@ def _create_tables() -> None:
             nullable=True,
             comment="The instant it was due (UTC); null for a manual run",
         ),
-        sa.Column("started_at", UtcDateTime(), nullable=False, comment="UTC"),
+        sa.Column(
+            "attempts",
+            sa.Integer(),
+            nullable=False,
+            comment="How often it was started, until all succeeded",
+        ),
+        sa.Column("started_at", UtcDateTime(), nullable=False, comment="Start of the last attempt (UTC)"),
         sa.Column("finished_at", UtcDateTime(), nullable=True, comment="UTC; null while it runs"),
         sa.Column(
             "status",
@@ -137,6 +143,20 @@ def _create_tables() -> None:
     )
 
     _create_index("ix_export_runs_started_at", "export_runs", ["started_at"])
+    op.create_table(
+        "notices",
+        sa.Column(
+            "key",
+            ascii_text(128),
+            nullable=False,
+            comment="What was told, such as usage:UUID:MONTH:SHARE",
+        ),
+        sa.Column("sent_at", UtcDateTime(), nullable=False, comment="When it was told (UTC)"),
+        sa.PrimaryKeyConstraint("key", name="pk_notices"),
+        comment="Messages that were sent to people, each once.",
+        if_not_exists=True,
+        **_ON_MARIADB,
+    )
     op.create_table(
         "integrations_usage_daily",
         sa.Column(

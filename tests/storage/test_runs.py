@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from storage.errors import RunAlreadyDoneError
 from storage.runs import (
+    DueRun,
     Outcome,
     OutcomeStatus,
     RunCounts,
@@ -15,6 +17,8 @@ from storage.runs import (
     Trigger,
     finish_run,
     insert_outcomes,
+    read_due_run,
+    read_last_success,
     start_run,
 )
 from storage.tables import export_outcomes, export_runs
@@ -40,6 +44,7 @@ def test_a_run_is_recorded_when_it_starts(connection: sa.Connection) -> None:
         "trigger": "schedule",
         "schedule": "15 5 * * *",
         "scheduled_for": NOW,
+        "attempts": 1,
         "started_at": NOW,
         "finished_at": None,
         "status": "running",
@@ -106,11 +111,79 @@ def test_a_run_that_finished_stays_as_it_ended(connection: sa.Connection) -> Non
 
 def test_an_instant_of_a_schedule_gets_one_run(connection: sa.Connection) -> None:
     start_run(connection, SCHEDULED)
+    twin = {**_rows(connection, export_runs)[0], "run_id": "run-2"}
 
     with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
-        start_run(connection, replace(SCHEDULED, run_id="run-2"))
+        connection.execute(export_runs.insert(), [twin])
 
     assert [row["run_id"] for row in _rows(connection, export_runs)] == ["run-1"]
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.PARTIAL, RunStatus.INTERRUPTED])
+def test_a_further_attempt_goes_on_with_the_run_of_its_instant(
+    connection: sa.Connection, status: RunStatus
+) -> None:
+    first = start_run(connection, replace(SCHEDULED, counts=RunCounts()))
+    first.counts.organizations, first.counts.rows_inserted, first.counts.organizations_failed = 5, 90, 2
+    finish_run(connection, first, status=status, at=LATER, message="it failed")
+
+    second = start_run(connection, replace(SCHEDULED, run_id="run-2", started_at=LATER, counts=RunCounts()))
+    second.counts.organizations, second.counts.rows_inserted = 2, 10
+    finish_run(connection, second, status=RunStatus.SUCCEEDED, at=LATER)
+
+    (row,) = _rows(connection, export_runs)
+    assert (row["run_id"], row["attempts"], row["status"], row["message"]) == ("run-1", 2, "succeeded", None)
+    assert (row["organizations"], row["organizations_failed"], row["rows_inserted"]) == (5, 0, 100)
+
+
+def test_a_run_that_was_killed_is_gone_on_with(connection: sa.Connection) -> None:
+    start_run(connection, SCHEDULED)
+
+    resumed = start_run(connection, replace(SCHEDULED, run_id="run-2", started_at=LATER))
+
+    assert (resumed.run_id, resumed.attempts) == ("run-1", 2)
+
+
+def test_a_due_run_that_has_succeeded_is_not_started_again(connection: sa.Connection) -> None:
+    finish_run(connection, start_run(connection, SCHEDULED), status=RunStatus.SUCCEEDED, at=LATER)
+
+    with pytest.raises(RunAlreadyDoneError):
+        start_run(connection, replace(SCHEDULED, run_id="run-2"))
+
+    assert [row["status"] for row in _rows(connection, export_runs)] == ["succeeded"]
+
+
+def test_outcomes_of_a_further_attempt_replace_those_before(connection: sa.Connection) -> None:
+    failed = Outcome("org", "last_month", OutcomeStatus.FAILED, error_code="HTTP_503")
+    insert_outcomes(connection, RUN, [failed], at=NOW)
+
+    stored = Outcome("org", "last_month", OutcomeStatus.STORED, rows_seen=3)
+    insert_outcomes(connection, replace(RUN, attempts=2), [stored], at=LATER)
+
+    (row,) = _rows(connection, export_outcomes)
+    assert (row["status"], row["error_code"], row["finished_at"]) == ("stored", None, LATER)
+
+
+def test_what_was_done_for_an_instant_is_known(connection: sa.Connection) -> None:
+    schedule, due = SCHEDULED.schedule or "", NOW
+    assert read_due_run(connection, schedule, due) == DueRun(schedule, due)
+
+    run = start_run(connection, SCHEDULED)
+    failed = Outcome("b", "last_month", OutcomeStatus.FAILED)
+    insert_outcomes(connection, run, [Outcome("a", "last_month", OutcomeStatus.STORED), failed], at=LATER)
+    finish_run(connection, run, status=RunStatus.PARTIAL, at=LATER)
+
+    known = read_due_run(connection, schedule, due)
+    assert known == DueRun(schedule, due, 1, RunStatus.PARTIAL, LATER, failed_organizations=("b",))
+
+
+def test_the_last_success_is_the_newest_run_that_exported_all(connection: sa.Connection) -> None:
+    assert read_last_success(connection) is None
+    for number, status in enumerate((RunStatus.SUCCEEDED, RunStatus.SUCCEEDED, RunStatus.PARTIAL)):
+        run = start_run(connection, replace(RUN, run_id=f"run-{number}", started_at=NOW + timedelta(number)))
+        finish_run(connection, run, status=status, at=LATER)
+
+    assert read_last_success(connection) == NOW + timedelta(1)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +222,7 @@ def test_outcomes_are_recorded_as_they_are(connection: sa.Connection) -> None:
         correlation_id="abc-1",
     )
 
-    insert_outcomes(connection, "run-1", [stored, failed], at=LATER)
+    insert_outcomes(connection, RUN, [stored, failed], at=LATER)
 
     rows = sorted(_rows(connection, export_outcomes), key=lambda row: str(row["status"]))
     recorded = {"run_id": "run-1", "finished_at": LATER}
@@ -160,12 +233,12 @@ def test_an_outcome_is_recorded_once_a_run(connection: sa.Connection) -> None:
     outcome = Outcome(ACME, "current_month", OutcomeStatus.STORED)
 
     with pytest.raises(sa.exc.IntegrityError), connection.begin_nested():
-        insert_outcomes(connection, "run-1", [outcome, outcome], at=LATER)
+        insert_outcomes(connection, RUN, [outcome, outcome], at=LATER)
 
     assert _rows(connection, export_outcomes) == []
 
 
 def test_no_outcomes_record_nothing(connection: sa.Connection) -> None:
-    insert_outcomes(connection, "run-1", [], at=LATER)
+    insert_outcomes(connection, RUN, [], at=LATER)
 
     assert _rows(connection, export_outcomes) == []

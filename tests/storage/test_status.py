@@ -25,7 +25,7 @@ FAILED = Outcome(
 
 
 def _record(connection: sa.Connection, run_id: str, at: datetime, *outcomes: Outcome) -> None:
-    insert_outcomes(connection, run_id, outcomes, at=at)
+    insert_outcomes(connection, RunRecord(run_id, started_at=at, version="1"), outcomes, at=at)
 
 
 def test_an_organization_is_shown_with_its_newest_day_and_last_success(connection: sa.Connection) -> None:
