@@ -1,5 +1,6 @@
 """Which organizations a run asks for, and with which account: pure."""
 
+import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ from jobs.errors import ConfigurationError, OrganizationError
 from jobs.pipefy.client import OrganizationAnswers
 from jobs.settings import EVERY_ORGANIZATION, AccountSettings
 from storage.organizations import Organization
+
+_LONGEST_ENTRY = 64
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,28 @@ def _select(plans: Sequence[AccountPlan], selected: Collection[str]) -> list[Acc
 
 
 def _owner(plans: Sequence[AccountPlan], selected: str) -> int | None:
-    """The account that lists the organization or has exported it; else the first that reads all it may."""
-    for index, plan in enumerate(plans):
-        known = next((each for each in plan.known if selected in {each.id, each.uuid}), None)
-        if selected in plan.configured or known is not None:
-            return index
-    return next((index for index, plan in enumerate(plans) if plan.wants_every), None)
+    """The account that lists the organization; else one that reads all it may, best one that knows it."""
+    claims = [_claim(plan, selected) for plan in plans]
+    strongest = min(claims)
+    return None if strongest is _Claim.NONE else claims.index(strongest)
+
+
+class _Claim(enum.IntEnum):
+    """How surely an organization is an account's, the surest first."""
+
+    LISTED = 1
+    EXPORTED = 2
+    PERHAPS_READABLE = 3
+    NONE = 4
+
+
+def _claim(plan: AccountPlan, selected: str) -> _Claim:
+    known = [each for each in plan.known if selected in {each.id, each.uuid}]
+    if selected in plan.configured or any(_is_listed(each, plan.account) for each in known):
+        return _Claim.LISTED
+    if plan.wants_every:
+        return _Claim.EXPORTED if known else _Claim.PERHAPS_READABLE
+    return _Claim.NONE
 
 
 def assign_organizations(
@@ -114,19 +133,19 @@ def assign_organizations(
     """Each account's organizations, no organization twice.
 
     An organization that one account lists and another may read, too, is asked for with the first. One that
-    two accounts list, by number here and by UUID there, is refused to the second.
+    two accounts list, by number here and by UUID there, is refused to the second; its number names the entry.
 
     Args:
         plans: What each account is asked for.
         answers: What came of asking about organizations, in the same order; an error stands for all of it.
     """
-    owners: dict[str, str] = {}
+    owners: dict[str, Organization] = {}
     targets = [AccountTargets(plan.account) for plan in plans]
     for plan, answer, target in zip(plans, answers, targets, strict=True):
         _assign_listed(plan, answer, target, owners)
-    for plan, answer, target in zip(plans, answers, targets, strict=True):
+    for index, (plan, answer, target) in enumerate(zip(plans, answers, targets, strict=True)):
         if plan.wants_every:
-            _assign_readable(plan, answer, target, owners)
+            _assign_readable(plan, answer, target, owners, entry=_every(plan.account.name, index))
     return targets
 
 
@@ -134,17 +153,19 @@ def _assign_listed(
     plan: AccountPlan,
     answer: OrganizationAnswers | OrganizationError,
     target: AccountTargets,
-    owners: dict[str, str],
+    owners: dict[str, Organization],
 ) -> None:
     for configured in plan.configured:
         found = _identify(plan, answer, configured)
         if isinstance(found, OrganizationError):
             target.unresolved.append(Unresolved(configured, found))
-        elif found.uuid in owners:
-            target.unresolved.append(Unresolved(configured, _duplicate(found, owners[found.uuid])))
-        else:
-            owners[found.uuid] = plan.account.name
+        elif (owner := owners.get(found.uuid)) is None:
+            owners[found.uuid] = found
             target.organizations.append(found)
+        elif owner.account != found.account:
+            # By its number: the UUID names what came of the first.
+            number = found.id or owner.id or configured
+            target.unresolved.append(Unresolved(number, _duplicate(found, owner)))
 
 
 def _identify(
@@ -168,7 +189,9 @@ def _assign_readable(
     plan: AccountPlan,
     answer: OrganizationAnswers | OrganizationError,
     target: AccountTargets,
-    owners: dict[str, str],
+    owners: dict[str, Organization],
+    *,
+    entry: str,
 ) -> None:
     account = plan.account.name
     readable = answer if isinstance(answer, OrganizationError) else answer.readable
@@ -178,17 +201,20 @@ def _assign_readable(
         # Those of earlier runs are asked for all the same: a list that fails must cost no day.
         found = [each for each in plan.known if each.account == account]
     if isinstance(readable, OrganizationError):
-        target.unresolved.append(Unresolved(_every(account), readable))
+        target.unresolved.append(Unresolved(entry, readable))
     elif not found:
-        target.unresolved.append(Unresolved(_every(account), _nothing_readable(account)))
+        target.unresolved.append(Unresolved(entry, _nothing_readable(account)))
     for organization in found:
         if organization.uuid not in owners:
-            owners[organization.uuid] = account
+            owners[organization.uuid] = organization
             target.organizations.append(organization)
 
 
-def _every(account: str) -> str:
-    return f"all of {account}"[:64]
+def _every(account: str, index: int) -> str:
+    """A name for the entry, short and plain enough for the record of outcomes."""
+    name = f"all of {account}"
+    is_plain = name.isascii() and name.isprintable() and len(name) <= _LONGEST_ENTRY
+    return name if is_plain else f"all of accounts[{index}]"
 
 
 def _readable_names(answer: OrganizationAnswers | OrganizationError) -> dict[str, str | None]:
@@ -197,10 +223,10 @@ def _readable_names(answer: OrganizationAnswers | OrganizationError) -> dict[str
     return {organization.uuid: organization.name for organization in answer.readable}
 
 
-def _duplicate(organization: Organization, owner: str) -> OrganizationError:
+def _duplicate(organization: Organization, owner: Organization) -> OrganizationError:
     return OrganizationError(
-        f"it is organization {organization.uuid}, which the configuration lists already under account "
-        f"{owner!r}; remove one of the two entries",
+        f"it is organization {organization.uuid}, which is listed under account {owner.account!r} and again "
+        f"under {organization.account!r}; remove one of the two entries",
         code="LISTED_TWICE",
     )
 

@@ -111,6 +111,8 @@ class PipefyClient:
         except TooHeavyError as exc:
             if len(group.indexes) > 1:
                 return group.halves()
+            if exc.code == "TIMEOUT" and group.rounds + 1 < _ROUNDS:
+                return [group.again(group.indexes)]
             answers[group.indexes[0]] = exc.for_organization()
             return []
         except RequestFailedError as exc:
@@ -120,15 +122,15 @@ class PipefyClient:
         unexplained, passing = [], []
         for index, alias in zip(group.indexes, query.aliases, strict=True):
             error = by_alias.get(alias)
-            if answer.data.get(alias) is not None:
+            if error is None and answer.data.get(alias) is not None:
                 answers[index] = answer.data[alias]
-            elif error is None:
+            elif error is None or (error.is_late and len(group.indexes) > 1):
                 unexplained.append(index)
             elif error.is_passing and group.rounds + 1 < _ROUNDS:
                 passing.append(index)
             else:
                 answers[index] = error.for_organization()
-        again = [_Group(tuple(passing), rounds=group.rounds + 1)] if passing else []
+        again = [group.again(passing)] if passing else []
         return again + _ask_about_unexplained(group, unexplained, answer.errors, answers)
 
 
@@ -139,6 +141,10 @@ class _Group:
     indexes: tuple[int, ...]
     rounds: int = 0
 
+    def again(self, indexes: Sequence[int]) -> "_Group":
+        """Some of its fields, which have failed in passing once more."""
+        return _Group(tuple(indexes), self.rounds + 1)
+
     def halves(self) -> list["_Group"]:
         middle = len(self.indexes) // 2
         return [_Group(self.indexes[:middle], self.rounds), _Group(self.indexes[middle:], self.rounds)]
@@ -147,7 +153,7 @@ class _Group:
 def _ask_about_unexplained(
     group: _Group, unexplained: list[int], errors: Sequence[ApiError], answers: dict[int, FieldAnswer]
 ) -> list[_Group]:
-    """What to ask for again of fields that have neither a value nor an error of their own.
+    """What to ask for again of fields that have neither a value nor an error of their own, or came too late.
 
     One field's error can cost the whole answer its data. Whose it was shows when they are asked in halves.
     """

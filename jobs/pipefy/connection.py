@@ -39,6 +39,7 @@ async def open_client(
     async with httpx.AsyncClient(
         transport=_build_transport(pipefy.graphql_url, certificates),
         mounts={_origin(token_url): _build_transport(token_url, certificates)},
+        event_hooks=traffic.hooks(pipefy.graphql_url),
         follow_redirects=False,
         timeout=httpx.Timeout(patience.answer_seconds, connect=_CONNECT_SECONDS),
         headers={"User-Agent": f"pipefy-usage-export/{__version__}", "Accept": "application/json"},
@@ -51,7 +52,6 @@ async def open_client(
                 account=account.name,
                 patience=patience,
                 connections=pipefy.connections,
-                traffic=traffic,
             )
         )
 
@@ -59,7 +59,7 @@ async def open_client(
 def build_auth(account: AccountSettings, credentials: Credentials, pipefy: PipefySettings) -> PipefyAuth:
     """The authorization that an account's settings ask for."""
     if isinstance(credentials, BearerToken):
-        return ReadyTokenAuth(credentials)
+        return ReadyTokenAuth(credentials, account=account.name)
     return ServiceAccountAuth(
         credentials,
         account=account.name,

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -41,7 +41,8 @@ class Patience:
         attempts: Attempts for one request, the first included.
         answer_seconds: The longest that one answer may take, from sending to its last byte.
         deadline: When the run ends, on the clock of ``time.monotonic``.
-        pause_seconds: Before the second attempt; doubled before each further one, plus up to a second.
+        pause_seconds: Before the second attempt; doubled before each further one, plus up to as much again,
+            at most a second.
         longest_pause_seconds: Where the doubling ends.
         rate_limit_pause_seconds: After a 429 that does not say how long. Exceeding 500 requests in 30 s can
             lock an account out for 5 minutes, by third parties' reports.
@@ -73,8 +74,19 @@ class Traffic:
     billed: int = 0
     clock_skew_seconds: float | None = None
 
-    def count(self, response: httpx.Response) -> None:
-        """Counts an answer."""
+    def hooks(self, url: str) -> dict[str, list[Callable[..., Awaitable[None]]]]:
+        """Hooks for an httpx client, which count what goes to an address and comes back."""
+
+        async def count_request(request: httpx.Request) -> None:
+            self.sent += request.url == url
+
+        async def count_response(response: httpx.Response) -> None:
+            if response.request.url == url:
+                self._count(response)
+
+        return {"request": [count_request], "response": [count_response]}
+
+    def _count(self, response: httpx.Response) -> None:
         if response.status_code < httpx.codes.BAD_REQUEST or response.status_code in _BILLED_FAILURES:
             self.billed += 1
         if (server_time := parse_http_date(response.headers.get("Date", ""))) is not None:
@@ -100,7 +112,6 @@ class GraphQLEndpoint:
         account: The account's name, for messages.
         patience: How long and how often.
         connections: Requests under way at once.
-        traffic: Shared by all whose requests count together.
     """
 
     http: httpx.AsyncClient
@@ -109,11 +120,11 @@ class GraphQLEndpoint:
     account: str
     patience: Patience
     connections: int = 4
-    traffic: Traffic = field(default_factory=Traffic)
 
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(self.connections)
         self._resume_at = 0.0
+        self._jitter_seconds = min(1.0, self.patience.pause_seconds)
 
     async def ask(self, query: Query) -> GraphQLAnswer:
         """Sends a query, again where that may help, and returns its answer.
@@ -128,7 +139,7 @@ class GraphQLEndpoint:
             timeout=None,
             wait_initial=self.patience.pause_seconds,
             wait_max=self.patience.longest_pause_seconds,
-            wait_jitter=min(1.0, self.patience.pause_seconds),
+            wait_jitter=self._jitter_seconds,
         )
 
         may_renew = self.auth.can_renew
@@ -165,33 +176,43 @@ class GraphQLEndpoint:
         if isinstance(error, RateLimitedError):
             self._resume_at = max(self._resume_at, time.monotonic() + asked_seconds)
         # Those who wait for the same instant should not all come at it.
-        pause = asked_seconds + random.random()  # noqa: S311 # no secret is made of it
+        pause = asked_seconds + random.uniform(0.0, self._jitter_seconds)  # noqa: S311 # no secret
         return pause if pause < self.patience.left_seconds() else False
 
     async def _send(self, query: Query) -> GraphQLAnswer:
         async with self._turns:
             # A rate limit holds for the account, not only for the request that met it.
-            await asyncio.sleep(max(0.0, self._resume_at - time.monotonic()))
+            pause_seconds = max(0.0, self._resume_at - time.monotonic())
+            if pause_seconds > self.patience.left_seconds() > 0:
+                raise RequestFailedError(
+                    f"too many requests: Pipefy asks for a pause of {pause_seconds:.0f} s, "
+                    "and the run ends before; see export.deadline_seconds",
+                    code="HTTP_429",
+                )
+            await asyncio.sleep(pause_seconds)
             response = await self._post(query)
         _require_success(response, self.account)
         return _parse_answer(response, self.account)
 
     async def _post(self, query: Query) -> httpx.Response:
-        self.traffic.sent += 1
         try:
             async with asyncio.timeout(self.patience.answer_seconds):
-                response = await self.http.post(self.url, json=query.body(), auth=self.auth)
-        except TimeoutError:
-            raise TooHeavyError(
-                f"no answer within {self.patience.answer_seconds:g} s", code="TIMEOUT"
-            ) from None
-        except AnswerTooLargeError as exc:
-            raise TooHeavyError("the answer is larger than agreed", code="ANSWER_TOO_LARGE") from exc
-        except httpx.HTTPError as exc:
+                return await self.http.post(self.url, json=query.body(), auth=self.auth)
+        except (TimeoutError, AnswerTooLargeError) as exc:
+            raise self._endless(exc) from exc
+        except httpx.RequestError as exc:
             reason = str(exc) or type(exc).__name__
-            raise PassingError(f"no answer from {self.url}: {reason}", code="UNREACHABLE") from exc
-        self.traffic.count(response)
-        return response
+            raise PassingError(f"no answer from {exc.request.url}: {reason}", code="UNREACHABLE") from exc
+
+    def _endless(self, error: Exception) -> RequestFailedError:
+        if not self.auth.has_token:
+            # No shorter query would mend that.
+            return PassingError(
+                "asking for a token came to no end; if it goes on, check token_url", code="NO_TOKEN"
+            )
+        if isinstance(error, AnswerTooLargeError):
+            return TooHeavyError("the answer is larger than agreed", code="ANSWER_TOO_LARGE")
+        return TooHeavyError(f"no answer within {self.patience.answer_seconds:g} s", code="TIMEOUT")
 
 
 def _require_success(response: httpx.Response, account: str) -> None:
@@ -260,11 +281,15 @@ def _require_no_general_error(errors: Sequence[ApiError], account: str) -> None:
             )
         if error.is_too_heavy:
             raise TooHeavyError(error.message, code="TOO_COMPLEX")
-        if error.is_about_the_query:
+        if error.is_about_all:
             refused = error.for_organization()
             raise RequestFailedError(str(refused), code=refused.code, correlation_id=refused.correlation_id)
         if error.is_passing and error.alias is None:
-            raise PassingError(f"Pipefy says: {error.message}", code=error.code or "TIMEOUT")
+            raise PassingError(
+                f"Pipefy says: {error.message}",
+                code=error.code or "TIMEOUT",
+                correlation_id=error.correlation_id,
+            )
     if not errors:
         raise PassingError("Pipefy's answer has neither data nor errors", code="NO_DATA")
 

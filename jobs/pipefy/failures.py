@@ -10,12 +10,17 @@ CredentialsError (jobs.errors)
 └── RefusedTokenError        refused in other words than 401: a new token may help
 """
 
+import re
 from dataclasses import dataclass
 
 from jobs.errors import CredentialsError, OrganizationError, UsageExportError
 
 # A message is for people; what is longer than this is not read.
 _LONGEST_MESSAGE = 500
+
+# Databases refuse some of these, and terminals obey some.
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_ASCII_TEXT = re.compile(r"[^\x20-\x7e]")
 
 # Codes for "this organization is not yours to read"; Pipefy answers so for what does not exist, too.
 _HIDDEN_CODES = {
@@ -63,8 +68,15 @@ class PassingError(RequestFailedError):
         retry_after_seconds: How long the server asks to wait, where it does.
     """
 
-    def __init__(self, message: str, *, code: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message, code=code)
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        correlation_id: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, correlation_id=correlation_id)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -107,11 +119,16 @@ class ApiError:
 
     @property
     def is_passing(self) -> bool:
-        """Whether asking again may help.
+        """Whether asking again may help."""
+        return self.code == "INTERNAL_SERVER_ERROR" or self.is_late
 
-        A field that comes too late in a request fails with ``Timeout on ...``, as graphql-ruby words it.
+    @property
+    def is_late(self) -> bool:
+        """Whether the request's time was over before the field's turn came.
+
+        It fails with ``Timeout on ...`` then, as graphql-ruby words it.
         """
-        return self.code == "INTERNAL_SERVER_ERROR" or self.message.startswith("Timeout on ")
+        return self.message.startswith("Timeout on ")
 
     @property
     def is_too_heavy(self) -> bool:
@@ -119,16 +136,27 @@ class ApiError:
         return "complexity" in self.message.lower() and "max" in self.message.lower()
 
     @property
-    def is_about_the_query(self) -> bool:
+    def is_about_all(self) -> bool:
         """Whether every organization would be refused in the same way."""
+        return self._is_unknown_field or self.code == "USAGE_LIMIT_EXCEEDED"
+
+    @property
+    def _is_unknown_field(self) -> bool:
         return "doesn't exist on type" in self.message
+
+    @property
+    def _own_code(self) -> str:
+        """Our name for it, where Pipefy gives it none."""
+        if self.is_late:
+            return "TIMEOUT"
+        return "RESOURCE_NOT_FOUND" if "Couldn't find" in self.message else "UNKNOWN"
 
     def for_organization(self) -> OrganizationError:
         """The error of the organization whose field failed, with what mends it."""
-        code = self.code or ("RESOURCE_NOT_FOUND" if "Couldn't find" in self.message else "UNKNOWN")
+        code = self.code or self._own_code
         advice = _ADVICE.get(code)
         said = f"Pipefy says: {self.message}"
-        if self.is_about_the_query:
+        if self._is_unknown_field:
             said += " (this host does not offer integrations usage; check pipefy.graphql_url)"
         message = f"{said} ({advice})" if advice else said
         return OrganizationError(message, code=code, correlation_id=self.correlation_id)
@@ -158,8 +186,8 @@ def _parse_error(item: object) -> ApiError:
     path = item.get("path")
     return ApiError(
         message=_shorten(str(message)),
-        code=str(code)[:64] if code else None,
-        correlation_id=str(correlation_id)[:100] if correlation_id else None,
+        code=_ascii(code)[:64] if code else None,
+        correlation_id=_ascii(correlation_id)[:100] if correlation_id else None,
         alias=str(path[0]) if isinstance(path, list) and path else None,
     )
 
@@ -168,6 +196,10 @@ def _first_object(item: dict[object, object], *names: str) -> dict[object, objec
     return next((found for name in names if isinstance(found := item.get(name), dict)), {})
 
 
+def _ascii(value: object) -> str:
+    return _NOT_ASCII_TEXT.sub("?", str(value))
+
+
 def _shorten(message: str) -> str:
-    line = " ".join(message.split())
+    line = _CONTROL_CHARACTERS.sub("\ufffd", " ".join(message.split()))
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

@@ -27,6 +27,6 @@ def parse_http_date(value: str) -> datetime | None:
     """The instant of a ``Date`` header, or None if it is none."""
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -14,6 +14,7 @@ from jobs.pipefy.queries import UsageQuestion
 _LARGEST = 2**63 - 1
 # Dates outside are no usage of anything, and could not be compared with the day after them.
 _PLAUSIBLE_YEARS = range(2000, 3000)
+_LONGEST_NAME = 500
 
 
 def _instant(value: object) -> object:
@@ -30,6 +31,11 @@ def _instant(value: object) -> object:
 
 def _canonical_uuid(value: str) -> str:
     return str(uuid.UUID(value))
+
+
+def _storable(value: str) -> str:
+    # PostgreSQL refuses NUL, and MariaDB what is longer than 64 kB.
+    return value.replace("\0", "\ufffd")[:_LONGEST_NAME]
 
 
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -84,7 +90,7 @@ class KnownOrganization(_Answer):
     """An organization as Pipefy names it."""
 
     uuid: Annotated[str, AfterValidator(_canonical_uuid)]
-    name: str | None = None
+    name: Annotated[str, AfterValidator(_storable)] | None = None
 
 
 def parse_usage_stats(value: object, question: UsageQuestion) -> UsageStats:
@@ -127,7 +133,10 @@ def parse_label(label: str, *, is_daily: bool) -> date:
     pattern, length = ("yyyy-MM-dd", 10) if is_daily else ("yyyy-MM", 7)
     if len(label) == length and label.isascii():
         with contextlib.suppress(ValueError):
-            return date.fromisoformat(label if is_daily else f"{label}-01")
+            bucket = date.fromisoformat(label if is_daily else f"{label}-01")
+            # `fromisoformat` reads more than one way to write a day, weeks among them.
+            if bucket.isoformat().startswith(label):
+                return bucket
     raise _invalid(f"history has the label {label[:40]!r}, which is no {pattern}")
 
 
