@@ -58,13 +58,13 @@ def _flatten_history(
 
 def _flatten_periods(answers: Sequence[tuple[UsageQuestion, UsageStats]]) -> pd.DataFrame:
     """One row for each answer."""
-    ends = [stats.filter_date.to.date() for _, stats in answers]
+    ends = [stats.filter_date.last_day for _, stats in answers]
     return _frame(
         PERIOD,
         {
             "organization_uuid": [question.organization_uuid for question, _ in answers],
             "period": [question.period.value for question, _ in answers],
-            "period_from": [stats.filter_date.from_.date() for _, stats in answers],
+            "period_from": [stats.filter_date.first_day for _, stats in answers],
             "period_to": ends,
             "usage": [stats.tasks_consumed.usage for _, stats in answers],
             "usage_limit": [stats.tasks_consumed.limit for _, stats in answers],

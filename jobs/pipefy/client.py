@@ -24,6 +24,11 @@ from jobs.pipefy.queries import (
 # How often a field is asked for that fails although its request does not.
 _ROUNDS = 3
 
+# What can be wrong with a whole answer because of one field in it, and stays so when asked again.
+_PERHAPS_OF_ONE = {"NO_JSON", "INTERNAL_SERVER_ERROR"}
+# So many refused requests without a single value show that every field is refused, not one among them.
+_FRUITLESS = 15
+
 FieldAnswer = Any | OrganizationError
 
 
@@ -85,6 +90,9 @@ class PipefyClient:
         if readable:
             fields.append(readable_organizations_field())
         answers = await self._ask_each(ORGANIZATIONS_OPERATION, fields)
+        if readable and ids and not any(map(_is_value, answers)):
+            # A host that does not know the list refuses the numbers beside it, too.
+            answers[:-1] = await self._ask_each(ORGANIZATIONS_OPERATION, fields[:-1])
         return OrganizationAnswers(
             by_id={each: _organization_of(answer) for each, answer in zip(ids, answers, strict=False)},
             readable=_organizations_of(answers[-1]) if readable else None,
@@ -94,11 +102,17 @@ class PipefyClient:
         """The value of each field, or its error."""
         answers: dict[int, FieldAnswer] = {}
         waiting = [_Group(tuple(range(len(fields))))] if fields else []
+        fruitless = 0
         while waiting:
             group = waiting.pop(0)
+            if group.refusal and fruitless >= _FRUITLESS and not any(map(_is_value, answers.values())):
+                # It is not about one of them: all are refused, and each further request is billed.
+                answers.update(dict.fromkeys(group.indexes, group.refusal))
+                continue
             if group.rounds:
                 await asyncio.sleep(self._endpoint.patience.pause_seconds * group.rounds)
             waiting += await self._ask_group(operation, fields, group, answers)
+            fruitless += not any(index in answers and _is_value(answers[index]) for index in group.indexes)
         return [answers[index] for index in range(len(fields))]
 
     async def _ask_group(
@@ -116,6 +130,8 @@ class PipefyClient:
             answers[group.indexes[0]] = exc.for_organization()
             return []
         except RequestFailedError as exc:
+            if exc.code in _PERHAPS_OF_ONE and len(group.indexes) > 1:
+                return group.halves(exc.for_organization())
             answers.update(dict.fromkeys(group.indexes, exc.for_organization()))
             return []
         by_alias = {error.alias: error for error in reversed(answer.errors) if error.alias}
@@ -140,14 +156,20 @@ class _Group:
 
     indexes: tuple[int, ...]
     rounds: int = 0
+    # The error of the request that they are a half of, where it may be about one of its fields.
+    refusal: OrganizationError | None = None
 
     def again(self, indexes: Sequence[int]) -> "_Group":
         """Some of its fields, which have failed in passing once more."""
         return _Group(tuple(indexes), self.rounds + 1)
 
-    def halves(self) -> list["_Group"]:
+    def halves(self, refusal: OrganizationError | None = None) -> list["_Group"]:
+        """Its fields in two requests."""
         middle = len(self.indexes) // 2
-        return [_Group(self.indexes[:middle], self.rounds), _Group(self.indexes[middle:], self.rounds)]
+        return [
+            _Group(indexes, self.rounds, refusal)
+            for indexes in (self.indexes[:middle], self.indexes[middle:])
+        ]
 
 
 def _ask_about_unexplained(
@@ -161,11 +183,15 @@ def _ask_about_unexplained(
         return []
     if len(unexplained) < len(group.indexes):
         return [_Group(tuple(unexplained), group.rounds)]
-    if len(unexplained) > 1:
-        return group.halves()
     error = next(iter(errors), ApiError("no value and no error came back", code="NO_DATA"))
+    if len(unexplained) > 1:
+        return group.halves(error.for_organization())
     answers[unexplained[0]] = error.for_organization()
     return []
+
+
+def _is_value(answer: FieldAnswer) -> bool:
+    return not isinstance(answer, OrganizationError)
 
 
 def _usage_of(answer: FieldAnswer, question: UsageQuestion) -> UsageStats | OrganizationError:

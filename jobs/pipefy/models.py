@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -26,7 +26,7 @@ def _instant(value: object) -> object:
         raise ValueError("is an instant without a zone")
     if instant.year not in _PLAUSIBLE_YEARS:
         raise ValueError("is an implausible year")
-    return instant.astimezone(UTC)
+    return instant
 
 
 def _canonical_uuid(value: str) -> str:
@@ -58,6 +58,16 @@ class FilterDate(_Answer):
 
     from_: Annotated[Instant, Field(alias="from")]
     to: Instant
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the window, on the clock that the answer is written in."""
+        return self.from_.date()
+
+    @property
+    def last_day(self) -> date:
+        """The last day of the window; where it ends at midnight, that is the day before."""
+        return max(self.first_day, (self.to - timedelta(microseconds=1)).date())
 
 
 class HistoryNode(_Answer):
@@ -106,15 +116,16 @@ def parse_usage_stats(value: object, question: UsageQuestion) -> UsageStats:
         stats = UsageStats.model_validate(value)
     except ValidationError as exc:
         raise _invalid(_describe(exc)) from None
-    first, last = stats.filter_date.from_.date(), stats.filter_date.to.date()
-    if first > last:
-        raise _invalid(f"filterDate runs backwards, from {first} to {last}")
+    if stats.filter_date.to < stats.filter_date.from_:
+        raise _invalid(f"filterDate runs backwards, from {stats.filter_date.from_} to {stats.filter_date.to}")
+    first, last = stats.filter_date.first_day, stats.filter_date.last_day
     if question.period.is_daily and (first.year, first.month) != (last.year, last.month):
         raise _invalid(f"filterDate from {first} to {last} is not within one month")
     seen: set[date] = set()
     for node in stats.history.nodes:
         bucket = parse_label(node.date, is_daily=question.period.is_daily)
-        if not _start(first, is_daily=question.period.is_daily) <= bucket <= last:
+        # By the month: `to` may be the time of the call, and is no promise about the days before it.
+        if not first.replace(day=1) <= bucket.replace(day=1) <= last:
             raise _invalid(f"history has {node.date!r}, outside its window from {first} to {last}")
         if bucket in seen:
             raise _invalid(f"history has {node.date!r} twice")
@@ -150,10 +161,6 @@ def parse_organization(value: object) -> KnownOrganization:
         return KnownOrganization.model_validate(value)
     except ValidationError as exc:
         raise _invalid(_describe(exc)) from None
-
-
-def _start(first: date, *, is_daily: bool) -> date:
-    return first if is_daily else first.replace(day=1)
 
 
 def _describe(error: ValidationError) -> str:

@@ -328,3 +328,42 @@ def test_organizations_of_a_sandbox_account_are_those_it_may_read() -> None:
     with Sandbox(organizations=3, denied=3) as sandbox:
         answers = Asking(sandbox).run(lambda client: client.fetch_organizations([], readable=True))
     assert answers.readable == []
+
+
+def test_a_refusal_of_everything_is_not_asked_about_field_by_field(asking: Asking) -> None:
+    item = {"message": "not today", "extensions": {"code": "ODD"}}
+    asking.sandbox.inject(faults.ErrorItems((item,)), times=None)
+    questions = questions_for(asking.sandbox, *Period)
+
+    failed = asking.failures(questions)
+
+    assert {error.code for error in failed.values()} == {"ODD"}
+    assert len(failed) == len(questions)
+    assert asking.sandbox.graphql_requests <= 16
+
+
+def test_an_unreadable_answer_that_is_one_fields_fault_costs_only_that_field(asking: Asking) -> None:
+    guilty = question_for(asking.sandbox)
+    asking.sandbox.override(guilty.organization_uuid, guilty.period.value, deeply_nested(300))
+
+    failed = asking.failures(questions_for(asking.sandbox))
+
+    assert {question: error.code for question, error in failed.items()} == {guilty: "NO_JSON"}
+
+
+def test_numbers_are_resolved_by_a_host_that_knows_no_list(asking: Asking) -> None:
+    item = {"message": "Field 'myUsageStatsOrganizations' doesn't exist on type 'Query'"}
+    asking.sandbox.inject(faults.ErrorItems((item,)), times=1)
+    organization = asking.sandbox.organizations[0]
+
+    answers = asking.run(lambda client: client.fetch_organizations([organization.id], readable=True))
+
+    assert answers.by_id[organization.id] == KnownOrganization(uuid=organization.uuid, name=organization.name)
+    assert isinstance(answers.readable, OrganizationError)
+
+
+def deeply_nested(levels: int) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    return value
