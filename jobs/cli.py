@@ -81,10 +81,12 @@ def run(
     from jobs.display.progress import show_progress
     from jobs.display.report import show_report
     from jobs.export import RunRequest, run_export
+    from jobs.logs import configure_logs
     from jobs.preview import preview_export
     from jobs.wiring import load_all_credentials, require_writable, selected_organizations
     from storage.database import masked
 
+    configure_logs("human")
     wiring = _load(config)
     request = RunRequest(
         settings=wiring.settings,
@@ -102,6 +104,34 @@ def run(
     else:
         show_report(build_console(), report, database=masked(wiring.engine.url))
     return report.exit_status
+
+
+@cli.command()
+@config_option
+def serve(config: Path | None) -> int:
+    """Run as a service: export on schedule, catch up what was missed, tell how it is.
+
+    SIGTERM and Ctrl-C end it after the batch in hand; SIGHUP has it read its configuration anew.
+    /healthz, /readyz and /metrics are at the address under [health].
+
+    \b
+    Example:  pipefy-usage serve --config /etc/pipefy-usage/config.toml
+
+    Exit status: 0 after a signal, 2 if it cannot start, 1 if its scheduler died.
+    """
+    from jobs.display.progress import show_failures
+    from jobs.logs import configure_logs
+    from jobs.service import Service
+    from jobs.serving import build_setup
+    from jobs.systemd import Supervisor
+
+    configure_logs(_load(config).settings.logs.format)
+    service = Service(
+        lambda: build_setup(config, os.environ, Path.cwd()),
+        supervisor=Supervisor(os.environ),
+        observe=show_failures,
+    )
+    return service.serve()
 
 
 @cli.command()
@@ -286,7 +316,9 @@ def demo(folder: Path) -> int:
     from jobs.display.console import build_console
     from jobs.display.demo import show_demo_end, show_demo_run
     from jobs.display.progress import show_progress
+    from jobs.logs import configure_logs
 
+    configure_logs("human")
     console = build_console()
     exit_status = 0
     wiring = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from jobs.errors import ConfigurationError
-from jobs.settings import AccountSettings, Settings
+from jobs.settings import AccountSettings, NoticeSettings, Settings
 
 _RELATIVE_SQLITE = re.compile(r"(?P<scheme>sqlite(\+\w+)?:///)(?P<file>[^/:].*)")
 
@@ -31,6 +31,19 @@ class BearerToken:
 Credentials = ClientCredentials | BearerToken
 
 
+@dataclass(frozen=True)
+class NoticeAddresses:
+    """Where notices go; the addresses hold secrets.
+
+    Attributes:
+        ping_url: The monitor's, if there is one.
+        urls: The people's.
+    """
+
+    ping_url: SecretStr | None
+    urls: tuple[SecretStr, ...]
+
+
 def load_credentials(account: AccountSettings, environ: Mapping[str, str]) -> Credentials:
     """The account's secrets, from the places that its settings name.
 
@@ -50,6 +63,27 @@ def load_credentials(account: AccountSettings, environ: Mapping[str, str]) -> Cr
     return ClientCredentials(
         client_id, _secret_variable(account.client_secret_env, f"{where}: client_secret_env", environ)
     )
+
+
+def load_notice_addresses(notices: NoticeSettings, environ: Mapping[str, str]) -> NoticeAddresses:
+    """Where pings and messages go.
+
+    Raises:
+        ConfigurationError: A variable is not set, or a file cannot be read.
+    """
+    ping_url = _secret(notices.ping_url_env, notices.ping_url_file, "notices.ping_url", environ)
+    urls = _secret(notices.urls_env, notices.urls_file, "notices.urls", environ)
+    return NoticeAddresses(ping_url, tuple(map(SecretStr, urls.get_secret_value().split())) if urls else ())
+
+
+def _secret(
+    variable: str | None, path: Path | None, key: str, environ: Mapping[str, str]
+) -> SecretStr | None:
+    if path is not None:
+        return _secret_file(path, f"{key}_file")
+    if variable is not None:
+        return _secret_variable(variable, f"{key}_env", environ)
+    return None
 
 
 def load_database_url(settings: Settings, path: Path, environ: Mapping[str, str]) -> SecretStr:

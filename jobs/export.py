@@ -197,6 +197,7 @@ class _Run:
     def _finish(self, status: RunStatus, message: str | None = None) -> None:
         counts = self.record.counts
         counts.requests, counts.requests_billed = self.traffic.sent, self.traffic.billed
+        self.report.token_requests, self.report.retries = self.traffic.tokens, dict(self.traffic.retries)
         self.report.duration_seconds = time.monotonic() - self._started
         with self.connection.begin():
             finish_run(self.connection, self.record, status=status, at=self.at, message=message)

@@ -43,6 +43,7 @@ def preview_export(request: RunRequest, engine: sa.Engine, observer: Observer) -
         comparing = _Comparing(request, connection, observer, report)
         asyncio.run(fetch_into(comparing, plans, request.credentials, request.fetch_settings(traffic)))
     report.counts.requests, report.counts.requests_billed = traffic.sent, traffic.billed
+    report.token_requests, report.retries = traffic.tokens, dict(traffic.retries)
     report.duration_seconds = time.monotonic() - started
     return report
 

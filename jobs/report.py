@@ -51,6 +51,8 @@ class RunReport:
         set_aside: Snapshot files that could not be read and were moved away.
         changes: In a dry run, the stored values that would change.
         is_dry_run: Whether nothing was written.
+        token_requests: Requests for a token.
+        retries: GraphQL requests that were sent again, by the code of what was wrong.
     """
 
     run_id: str
@@ -64,6 +66,8 @@ class RunReport:
     set_aside: list[Path] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     is_dry_run: bool = False
+    token_requests: int = 0
+    retries: dict[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[Outcome]:
@@ -131,6 +135,8 @@ class RunReport:
             "outcomes": [
                 {**asdict(outcome), "name": self.names.get(outcome.organization)} for outcome in self.outcomes
             ],
+            "token_requests": self.token_requests,
+            "retries": self.retries,
             "snapshots": [str(path) for path in self.snapshots],
             "set_aside": [str(path) for path in self.set_aside],
             "changes": [{**asdict(change), "bucket": change.bucket.isoformat()} for change in self.changes],

@@ -62,7 +62,7 @@ class Schedule:
         return None
 
     def last_due(self, instant: datetime) -> datetime | None:
-        """The last instant, up to and including the given one (aware), at which the export was due, in UTC."""
+        """The last instant at which the export was due, up to and including the given one (aware), in UTC."""
         for look_back in _LOOK_BACKS:
             due, after = None, self.next_after(instant - look_back)
             while after is not None and after <= instant:

@@ -234,10 +234,61 @@ class ScheduleSettings(_Section):
     Attributes:
         cron: Five crontab fields, or a time of day like ``05:15``.
         timezone: The zone of ``cron``.
+        jitter_seconds: Each run starts up to so much later, so that many services do not ask at one instant.
     """
 
     cron: Annotated[str, AfterValidator(_cron)] = "15 5 * * *"
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    jitter_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+
+
+class HealthSettings(_Section):
+    """``[health]``: where the service tells how it is.
+
+    Attributes:
+        host: The address of ``/healthz``, ``/readyz`` and ``/metrics``; this machine's own unless changed.
+        port: Its port; 0 takes a free one.
+    """
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9465
+
+
+class LogSettings(_Section):
+    """``[logs]``: how the service writes what it does.
+
+    Attributes:
+        format: ``human``, ``json``, or ``auto``: for humans on a terminal, JSON elsewhere.
+    """
+
+    format: Literal["auto", "human", "json"] = "auto"
+
+
+class NoticeSettings(_Section):
+    """``[notices]``: who is told how the service does.
+
+    Attributes:
+        ping_url_env: Variable that holds a monitor's address, pinged as healthchecks.io defines it.
+        ping_url_file: File that holds it.
+        urls_env: Variable that holds Apprise addresses of people, separated by spaces.
+        urls_file: File that holds them.
+        failing_days: An organization that fails on so many days in a row is told of.
+        usage_shares: Shares of its limit at which an organization's usage is told of.
+    """
+
+    ping_url_env: VariableName | None = None
+    ping_url_file: FilePath | None = None
+    urls_env: VariableName | None = None
+    urls_file: FilePath | None = None
+    failing_days: Annotated[int, Field(ge=1)] = 3
+    usage_shares: list[Annotated[float, Field(gt=0)]] = [0.8, 1.0]
+
+    @model_validator(mode="after")
+    def _one_source_of_each_address(self) -> "NoticeSettings":
+        for name in ("ping_url", "urls"):
+            if getattr(self, f"{name}_env") and getattr(self, f"{name}_file"):
+                raise ValueError(f"{name}_env and {name}_file are both set; keep one")
+        return self
 
 
 class Settings(_Section):
@@ -250,6 +301,9 @@ class Settings(_Section):
         database: ``[database]``.
         snapshots: ``[snapshots]``.
         schedule: ``[schedule]``.
+        health: ``[health]``.
+        logs: ``[logs]``.
+        notices: ``[notices]``.
     """
 
     pipefy: PipefySettings = PipefySettings()
@@ -258,6 +312,9 @@ class Settings(_Section):
     database: DatabaseSettings
     snapshots: SnapshotSettings = SnapshotSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    health: HealthSettings = HealthSettings()
+    logs: LogSettings = LogSettings()
+    notices: NoticeSettings = NoticeSettings()
 
     @model_validator(mode="after")
     def _accounts_are_apart(self) -> "Settings":

@@ -50,6 +50,25 @@ path = {snapshots}      # Parquet files, <table>/snapshot_date=YYYY-MM-DD/<table
 [schedule]
 cron = {cron}     # minute hour day month weekday, or a time of day like "05:15"
 timezone = {timezone}
+# jitter_seconds = 0.0   # each run of the service starts up to so much later
+
+[health]
+# The service's port with /healthz, /readyz and /metrics.
+# host = "127.0.0.1"
+# port = 9465
+
+[logs]
+# format = "auto"   # "human", "json", or "auto": human on a terminal, JSON elsewhere
+
+[notices]
+# A monitor that is pinged at each run's start and end, as healthchecks.io defines it:
+# ping_url_env = "USAGE_PING_URL"
+# ping_url_file = "/run/secrets/usage-ping-url"
+# Messages to people: Apprise addresses (slack://, mailto://, msteams://, ...), separated by spaces:
+# urls_env = "USAGE_NOTICE_URLS"
+# urls_file = "/run/secrets/usage-notice-urls"
+# failing_days = 3             # tell of an organization that fails on so many days in a row
+# usage_shares = [0.8, 1.0]    # tell when usage passes these shares of its limit
 """
 
 

@@ -11,6 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from jobs.export import Observer
 from storage.runs import Outcome
 
+log = structlog.get_logger()
+
+
+@contextmanager
+def show_failures() -> Iterator[Observer]:
+    """Logs the organizations of a run that fail, and nothing else."""
+    yield _Failures()
+
 
 @contextmanager
 def show_progress() -> Iterator[Observer]:
@@ -41,34 +49,19 @@ class _Bar:
         self._progress.advance(self._task, organizations)
 
 
-class _Lines:
+class _Failures:
     """At most a line for each organization, and only for those that failed."""
 
-    def __init__(self) -> None:
-        self._total = 0
-        self._done = 0
-        # Standard output is the report's alone, so that --json can be read by programs.
-        self._log = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
-                structlog.dev.ConsoleRenderer(colors=False),
-            ],
-        )
-
     def planned(self, organizations: int) -> None:
-        self._total = organizations
-        self._log.info("export.planned", organizations=organizations)
+        """Is no news to whoever reads of failures."""
 
-    def settled(self, organizations: int, outcomes: Sequence[Outcome]) -> None:
-        self._done += organizations
+    def settled(self, organizations: int, outcomes: Sequence[Outcome]) -> None:  # noqa: ARG002 # it does not count
         failed: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.error_code:
                 failed.setdefault(outcome.organization, []).append(outcome)
         for organization, failures in failed.items():
-            self._log.warning(
+            log.warning(
                 "export.organization_failed",
                 organization=organization,
                 periods=[failure.period for failure in failures],
@@ -76,7 +69,23 @@ class _Lines:
                 message=failures[0].error_message,
                 correlation_id=failures[0].correlation_id,
             )
-        self._log.info(
+
+
+class _Lines(_Failures):
+    """A line for each batch, too."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._done = 0
+
+    def planned(self, organizations: int) -> None:
+        self._total = organizations
+        log.info("export.planned", organizations=organizations)
+
+    def settled(self, organizations: int, outcomes: Sequence[Outcome]) -> None:
+        super().settled(organizations, outcomes)
+        self._done += organizations
+        log.info(
             "export.batch_stored",
             done=self._done,
             of=self._total,

@@ -52,6 +52,7 @@ async def open_client(
                 account=account.name,
                 patience=patience,
                 connections=pipefy.connections,
+                traffic=traffic,
             )
         )
 

@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -67,18 +68,24 @@ class Traffic:
     Attributes:
         sent: GraphQL requests that were sent.
         billed: Those of them that Pipefy counts against the plan.
+        tokens: Requests for a token.
+        retries: GraphQL requests that are sent again, by the code of what was wrong.
         clock_skew_seconds: How far Pipefy's clock was ahead of this machine's at the last answer.
     """
 
     sent: int = 0
     billed: int = 0
+    tokens: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
     clock_skew_seconds: float | None = None
 
     def hooks(self, url: str) -> dict[str, list[Callable[..., Awaitable[None]]]]:
         """Hooks for an httpx client, which count what goes to an address and comes back."""
 
         async def count_request(request: httpx.Request) -> None:
-            self.sent += request.url == url
+            is_query = request.url == url
+            self.sent += is_query
+            self.tokens += not is_query
 
         async def count_response(response: httpx.Response) -> None:
             if response.request.url == url:
@@ -112,6 +119,7 @@ class GraphQLEndpoint:
         account: The account's name, for messages.
         patience: How long and how often.
         connections: Requests under way at once.
+        traffic: Counts what is sent again.
     """
 
     http: httpx.AsyncClient
@@ -120,6 +128,7 @@ class GraphQLEndpoint:
     account: str
     patience: Patience
     connections: int = 4
+    traffic: Traffic = field(default_factory=Traffic)
 
     def __post_init__(self) -> None:
         self._turns = asyncio.Semaphore(self.connections)
@@ -143,17 +152,24 @@ class GraphQLEndpoint:
         )
 
         may_renew = self.auth.can_renew
+        failed: PassingError | None = None
 
         async def send_query() -> GraphQLAnswer:
-            nonlocal may_renew
+            nonlocal may_renew, failed
+            if failed is not None:
+                self.traffic.retries[failed.code] += 1
             try:
                 return await self._send(query)
-            except (SignInPageError, RefusedTokenError):
+            except (SignInPageError, RefusedTokenError) as exc:
+                failed = exc if isinstance(exc, PassingError) else None
                 if not may_renew:
                     raise
                 # A 401 has had its new token already; these are refusals in other words, once a query.
                 may_renew = False
                 self.auth.discard()
+            except PassingError as exc:
+                failed = exc
+                raise
             return await self._send(query)
 
         try:

@@ -14,6 +14,9 @@ from jobs.settings import (
     AccountSettings,
     DatabaseSettings,
     ExportSettings,
+    HealthSettings,
+    LogSettings,
+    NoticeSettings,
     PipefySettings,
     ScheduleSettings,
     Settings,
@@ -33,6 +36,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "database": DatabaseSettings,
     "snapshots": SnapshotSettings,
     "schedule": ScheduleSettings,
+    "health": HealthSettings,
+    "logs": LogSettings,
+    "notices": NoticeSettings,
 }
 
 

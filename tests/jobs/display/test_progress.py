@@ -5,6 +5,7 @@ import re
 import pytest
 
 from jobs.display.progress import show_progress
+from jobs.logs import configure_logs
 from storage.runs import Outcome, OutcomeStatus
 
 
@@ -24,6 +25,7 @@ def test_there_is_a_line_a_batch_and_one_for_each_failing_organization(
 ) -> None:
     stored = Outcome("a", "last_month", OutcomeStatus.STORED, rows_inserted=31, rows_changed=2)
 
+    configure_logs("human")
     with show_progress() as observer:
         observer.planned(3)
         observer.settled(2, [stored, _failed("b", "last_month"), _failed("b", "current_month")])

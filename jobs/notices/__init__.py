@@ -1,0 +1,1 @@
+"""Telling the people who own the service: pings for a monitor, messages for what needs a person."""
