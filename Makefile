@@ -9,12 +9,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header pyproject.toml
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test long check format lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     run the export against a stand-in API, into demo/"
 	@echo "make test     run the tests"
+	@echo "make long     run the tests that take minutes, too"
 	@echo "make check    format, lint, types, import directions, dependencies, lock files"
 	@echo "make format   format the code"
 	@echo "make lock     write the lock files anew, for the newest versions that fit"
@@ -25,6 +26,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+long: $(VENV)/.installed-dev
+	@$(BIN)/python -m pytest -n 2 -m "long or not long"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
