@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Lock files hold versions and hashes, no addresses.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header
+LOCK := $(COMPILE) pyproject.toml
+LOCK_CI := $(COMPILE) --group ci
 
 .PHONY: help demo test long check format lock clean
 .DEFAULT_GOAL := help
@@ -41,10 +43,12 @@ check: $(VENV)/.installed-dev
 # Solving again with the locked versions preferred changes nothing, unless pyproject.toml has changed.
 .PHONY: check-lock
 check-lock: $(VENV)/.installed-dev
-	@cp requirements.txt requirements-dev.txt $(VENV)/
+	@cp requirements.txt requirements-dev.txt requirements-ci.txt $(VENV)/
 	@$(LOCK) --all-extras --group build -o $(VENV)/requirements.txt
 	@$(LOCK) --all-extras --group dev -c requirements.txt -o $(VENV)/requirements-dev.txt
-	@diff -q requirements.txt $(VENV)/requirements.txt && diff -q requirements-dev.txt $(VENV)/requirements-dev.txt \
+	@$(LOCK_CI) -c requirements-dev.txt -o $(VENV)/requirements-ci.txt
+	@for file in requirements.txt requirements-dev.txt requirements-ci.txt; do \
+			diff -q $$file $(VENV)/$$file || exit 1; done \
 		|| { echo "the lock files do not fit pyproject.toml; run: make lock"; exit 1; }
 	@echo "lock files fit pyproject.toml"
 
@@ -55,6 +59,7 @@ format: $(VENV)/.installed-dev
 lock: $(VENV)/.installed-dev
 	$(LOCK) --upgrade --all-extras --group build -o requirements.txt
 	$(LOCK) --upgrade --all-extras --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK_CI) --upgrade -c requirements-dev.txt -o requirements-ci.txt
 
 clean:
 	rm -rf $(VENV) demo build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
