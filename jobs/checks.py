@@ -3,6 +3,7 @@
 import asyncio
 import enum
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -28,6 +29,8 @@ from storage.runs import RunRecord, start_run
 from storage.schema import HEAD_REVISION, open_stored, read_revision
 
 # Beyond the first, times in tables and logs mislead; beyond the second, days are stored as closed too early.
+# A person is waiting.
+_LONGEST_SECONDS = 300.0
 _SKEW_TO_WARN_SECONDS = 60.0
 _SKEW_TO_FAIL_SECONDS = 3600.0
 
@@ -154,7 +157,11 @@ async def _check_pipefy(
     settings: Settings, credentials: Mapping[str, Credentials], known: Sequence[Organization]
 ) -> list[Check]:
     traffic = Traffic()
-    patience = Patience(attempts=1, answer_seconds=settings.pipefy.answer_seconds)
+    patience = Patience(
+        attempts=1,
+        answer_seconds=settings.pipefy.answer_seconds,
+        deadline=time.monotonic() + _LONGEST_SECONDS,
+    )
     asking = FetchSettings(
         pipefy=settings.pipefy,
         patience=patience,

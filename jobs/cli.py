@@ -149,8 +149,10 @@ def check(config: Path | None) -> int:
     from jobs.checks import Check, CheckState, check_all
     from jobs.display.checks import show_check
     from jobs.display.console import build_console
+    from jobs.logs import configure_logs
     from jobs.wiring import load_all_credentials
 
+    configure_logs("human")
     wiring = _load(config)
     credentials = load_all_credentials(wiring.settings, os.environ)
     console = build_console()

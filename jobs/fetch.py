@@ -119,7 +119,7 @@ async def _ask_about_organizations(
     plan: AccountPlan, client: PipefyClient
 ) -> OrganizationAnswers | OrganizationError:
     by_id: dict[str, KnownOrganization | OrganizationError] = {}
-    readable: list[KnownOrganization] | OrganizationError | None = None
+    readable: Sequence[KnownOrganization | OrganizationError] | OrganizationError | None = None
     try:
         wants_readable = plan.wants_readable
         for ids in _chunks(plan.unknown_ids, _IDS_PER_REQUEST) or [[]]:

@@ -11,7 +11,11 @@ def configure_logs(log_format: Literal["auto", "human", "json"]) -> None:
     """Sends structlog's events, and the warnings of libraries, to standard error."""
     human = sys.stderr.isatty() if log_format == "auto" else log_format == "human"
     render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Not rich's, which show local variables: those hold secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if human
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

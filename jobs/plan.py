@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from jobs.errors import ConfigurationError, OrganizationError
 from jobs.pipefy.client import OrganizationAnswers
+from jobs.pipefy.models import KnownOrganization
 from jobs.settings import EVERY_ORGANIZATION, AccountSettings
 from storage.organizations import Organization
 
@@ -194,20 +195,30 @@ def _assign_readable(
     entry: str,
 ) -> None:
     account = plan.account.name
-    readable = answer if isinstance(answer, OrganizationError) else answer.readable
-    if isinstance(readable, list):
-        found = [Organization(each.uuid, account, name=each.name) for each in readable]
-    else:
+    told, error = _told(answer)
+    found = [Organization(each.uuid, account, name=each.name) for each in told]
+    if error is not None:
+        target.unresolved.append(Unresolved(entry, error))
         # Those of earlier runs are asked for all the same: a list that fails must cost no day.
-        found = [each for each in plan.known if each.account == account]
-    if isinstance(readable, OrganizationError):
-        target.unresolved.append(Unresolved(entry, readable))
+        found += [each for each in plan.known if each.account == account]
     elif not found:
         target.unresolved.append(Unresolved(entry, _nothing_readable(account)))
     for organization in found:
         if organization.uuid not in owners:
             owners[organization.uuid] = organization
             target.organizations.append(organization)
+
+
+def _told(
+    answer: OrganizationAnswers | OrganizationError,
+) -> tuple[list[KnownOrganization], OrganizationError | None]:
+    """What the list of readable organizations told, and the first thing that was wrong with it."""
+    readable = answer if isinstance(answer, OrganizationError) else answer.readable
+    if readable is None or isinstance(readable, OrganizationError):
+        return [], readable
+    told = [each for each in readable if not isinstance(each, OrganizationError)]
+    error = next((each for each in readable if isinstance(each, OrganizationError)), None)
+    return told, error
 
 
 def _every(account: str, index: int) -> str:
@@ -218,9 +229,7 @@ def _every(account: str, index: int) -> str:
 
 
 def _readable_names(answer: OrganizationAnswers | OrganizationError) -> dict[str, str | None]:
-    if isinstance(answer, OrganizationError) or not isinstance(answer.readable, list):
-        return {}
-    return {organization.uuid: organization.name for organization in answer.readable}
+    return {organization.uuid: organization.name for organization in _told(answer)[0]}
 
 
 def _duplicate(organization: Organization, owner: Organization) -> OrganizationError:

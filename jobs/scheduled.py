@@ -29,7 +29,7 @@ from storage.attention import read_current_usages, read_failing_organizations
 from storage.database import connect
 from storage.errors import RunAlreadyDoneError, RunInProgressError, StorageError
 from storage.notices import record_sent, unsent
-from storage.runs import DueRun, RunStatus, Trigger, read_due_run
+from storage.runs import DueRun, Outcome, RunStatus, Trigger, read_due_run
 from storage.schema import open_stored
 
 # A run that starts later than this after it was due makes up for a missed one.
@@ -138,10 +138,10 @@ class ScheduledExport:
 
     def _run(self, wanted: DueRun, now: datetime) -> RunReport | None:
         ping_id = str(uuid.uuid4())
-        self._metrics.count_notice(sent=self.setup.pings.start(ping_id))
         try:
             with self._observe() as observer:
-                report = self._export(wanted, now, observer)
+                announcing = _Announcing(observer, lambda: self._ping(self.setup.pings.start, ping_id))
+                report = self._export(wanted, now, announcing)
         except (RunInProgressError, RunAlreadyDoneError) as exc:
             log.info("export.run_elsewhere", reason=str(exc))
             return None
@@ -162,14 +162,14 @@ class ScheduledExport:
             settings=self.setup.settings,
             credentials=self.setup.credentials,
             now=now,
-            organizations=wanted.failed_organizations,
+            organizations=_to_ask_again(wanted),
             trigger=Trigger.SCHEDULE if now - wanted.scheduled_for <= _PUNCTUAL else Trigger.CATCH_UP,
             due=wanted,
         )
         try:
             return run_export(request, self.setup.engine, observer, stop=self._stop)
         except ConfigurationError:
-            # What failed is no longer in the configuration, or was no organization but a list of them.
+            # What failed is no longer in the configuration.
             return run_export(
                 replace(request, organizations=()), self.setup.engine, observer, stop=self._stop
             )
@@ -186,19 +186,29 @@ class ScheduledExport:
             **asdict(report.counts),
         )
         if report.status is RunStatus.SUCCEEDED:
-            self._metrics.count_notice(sent=self.setup.pings.success(ping_id, summarize(report)))
+            self._ping(self.setup.pings.success, ping_id, summarize(report))
             return
-        self._metrics.count_notice(sent=self.setup.pings.fail(ping_id, summarize(report)))
-        if report.status is RunStatus.FAILED:
+        self._ping(self.setup.pings.fail, ping_id, summarize(report))
+        # Where only what had failed was asked for again, the rest is stored.
+        if report.status is RunStatus.FAILED and not wanted.failed_organizations:
             self._tell_run_failed(wanted.scheduled_for, summarize(report))
 
     def _fail(self, wanted: DueRun, ping_id: str, reason: str) -> None:
         """A run was broken off."""
         log.error("export.run_failed", error=reason)
         self._metrics.count_broken_run(interrupted=self._stop.is_made)
-        self._metrics.count_notice(sent=self.setup.pings.fail(ping_id, reason))
+        self._ping(self.setup.pings.fail, ping_id, reason)
         if not self._stop.is_made:
             self._tell_run_failed(wanted.scheduled_for, reason)
+
+    def _ping(self, ping: Callable[..., bool | None], *said: str) -> None:
+        """Pings the monitor; whatever becomes of it costs no run."""
+        try:
+            sent = ping(*said)
+        except Exception:
+            log.exception("notices.ping_crashed")
+            sent = False
+        self._metrics.count_notice(sent=sent)
 
     def _tell_run_failed(self, due: datetime, reason: str) -> None:
         self._tell([run_notice(due, reason)])
@@ -249,6 +259,30 @@ class ScheduledExport:
                 record_sent(connection, notice.keys, at=self._clock())
         except StorageError as exc:
             log.warning("notices.record_failed", error=str(exc))
+
+
+class _Announcing:
+    """An observer that announces the run once it holds the lock: a start without an end raises an alarm."""
+
+    def __init__(self, observer: Observer, announce: Callable[[], None]) -> None:
+        self._observer = observer
+        self._announce = announce
+
+    def planned(self, organizations: int) -> None:
+        self._announce()
+        self._observer.planned(organizations)
+
+    def settled(self, organizations: int, outcomes: Sequence[Outcome]) -> None:
+        self._observer.settled(organizations, outcomes)
+
+
+def _to_ask_again(wanted: DueRun) -> tuple[str, ...]:
+    """The organizations that failed; none, which means all, if a list of organizations failed.
+
+    Numbers and UUIDs hold no space, and the name of a list does.
+    """
+    failed = wanted.failed_organizations
+    return () if any(" " in each for each in failed) else failed
 
 
 def _read_wanted(setup: ExportSetup, due: datetime) -> DueRun:

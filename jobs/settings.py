@@ -55,7 +55,12 @@ def _variable(value: str) -> str:
     return value
 
 
-def _organization(value: object) -> object:
+def parse_organization_id(value: object) -> str:
+    """An organization's number, or its UUID in lower case with hyphens.
+
+    Raises:
+        ValueError: It is neither.
+    """
     if value == EVERY_ORGANIZATION:
         raise ValueError('"all" stands alone; write organizations = "all"')
     text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
@@ -96,7 +101,7 @@ def _cron(value: str) -> str:
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 VariableName = Annotated[str, AfterValidator(_variable)]
-OrganizationId = Annotated[str, BeforeValidator(_organization)]
+OrganizationId = Annotated[str, BeforeValidator(parse_organization_id)]
 FilePath = Annotated[Path, BeforeValidator(_beside_the_file)]
 PeriodName = Annotated[Period, BeforeValidator(_period)]
 OrganizationList = Annotated[

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from jobs.config import find_config, load_settings
 from jobs.credentials import Credentials, load_credentials, load_database_url
 from jobs.errors import ConfigurationError
-from jobs.settings import Settings
+from jobs.settings import Settings, parse_organization_id
 from storage.database import build_engine, parse_url, sqlite_path
 from storage.errors import DatabaseUnavailableError
 
@@ -95,5 +95,12 @@ def _is_there(path: Path) -> bool:
 
 
 def selected_organizations(named: Sequence[str]) -> tuple[str, ...]:
-    """The organizations that were named on the command line, each once, UUIDs in lower case."""
-    return tuple(dict.fromkeys(each.strip().lower() for each in named))
+    """The organizations that were named on the command line, each once, UUIDs in lower case with hyphens.
+
+    Raises:
+        ConfigurationError: One is neither a number nor a UUID.
+    """
+    try:
+        return tuple(dict.fromkeys(map(parse_organization_id, named)))
+    except ValueError as exc:
+        raise ConfigurationError(f"--organization: {exc}") from None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -92,18 +93,33 @@ def read_current_usages(connection: sa.Connection) -> list[CurrentUsage]:
 
 
 def read_failing_organizations(connection: sa.Connection) -> list[FailingOrganization]:
-    """Every organization whose last outcome was a failure."""
+    """Every organization of which a period has failed since it was last stored."""
+    since: dict[str, datetime] = {}
+    for row in connection.execute(_failing_periods()):
+        since[row.organization] = min(row.failing_since, since.get(row.organization, row.failing_since))
+    return [
+        FailingOrganization(status.organization, status.name, since[status.organization], status.last_error)
+        for status in read_organization_statuses(connection)
+        if status.organization in since and status.last_error is not None
+    ]
+
+
+def _failing_periods() -> sa.Select[Any]:
+    """For each organization and period that is failing, the first error since its last success."""
     outcomes = export_outcomes.c
-    failing = []
-    for status in read_organization_statuses(connection):
-        if not status.is_failing or status.last_error is None:
-            continue
-        failed = sa.select(sa.func.min(outcomes.finished_at)).where(
-            outcomes.organization == status.organization, outcomes.status == OutcomeStatus.FAILED
+    stored = (
+        sa.select(outcomes.organization, outcomes.period, sa.func.max(outcomes.finished_at).label("at"))
+        .where(outcomes.status == OutcomeStatus.STORED)
+        .group_by(outcomes.organization, outcomes.period)
+        .subquery()
+    )
+    same = sa.and_(stored.c.organization == outcomes.organization, stored.c.period == outcomes.period)
+    return (
+        sa.select(outcomes.organization, sa.func.min(outcomes.finished_at).label("failing_since"))
+        .select_from(export_outcomes.outerjoin(stored, same))
+        .where(
+            outcomes.status == OutcomeStatus.FAILED,
+            sa.or_(stored.c.at.is_(None), outcomes.finished_at > stored.c.at),
         )
-        if status.last_success_at is not None:
-            failed = failed.where(outcomes.finished_at >= status.last_success_at)
-        since = connection.scalar(failed)
-        if since is not None:
-            failing.append(FailingOrganization(status.organization, status.name, since, status.last_error))
-    return failing
+        .group_by(outcomes.organization, outcomes.period)
+    )

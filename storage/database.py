@@ -101,7 +101,9 @@ def _connect_args(url: sa.URL) -> dict[str, Any]:
             return {
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "pipefy-usage-export",
-                "options": f"-c timezone=UTC -c lock_timeout={BUSY_SECONDS}s",
+                "options": " ".join(
+                    (_options(url), "-c timezone=UTC", f"-c lock_timeout={BUSY_SECONDS}s")
+                ).strip(),
             }
         case _:
             return {
@@ -111,6 +113,12 @@ def _connect_args(url: sa.URL) -> dict[str, Any]:
                 "init_command": "SET SESSION sql_mode='TRADITIONAL', time_zone='+00:00', "
                 f"lock_wait_timeout={BUSY_SECONDS}, innodb_lock_wait_timeout={BUSY_SECONDS}",
             }
+
+
+def _options(url: sa.URL) -> str:
+    """The ``options`` of a PostgreSQL address, such as a search path; ours are added to them."""
+    given = url.query.get("options", "")
+    return given if isinstance(given, str) else " ".join(given)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -32,7 +32,8 @@ def hold_run_lock(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     path = sqlite_path(engine.url)
     if path is not None:
-        with _lock_beside(path), connect(engine) as connection:
+        # Whatever links lead to it, one database has one lock.
+        with _lock_beside(path.resolve()), connect(engine) as connection:
             yield connection
         return
     with connect(engine) as connection:

@@ -9,9 +9,9 @@ from storage.tables import notices
 
 
 def unsent(connection: sa.Connection, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that were never recorded as sent, in their order."""
+    """Those of the keys that were never recorded as sent, each once, in their order."""
     sent = set(connection.scalars(sa.select(notices.c.key).where(notices.c.key.in_(keys))))
-    return [key for key in keys if key not in sent]
+    return [key for key in dict.fromkeys(keys) if key not in sent]
 
 
 def record_sent(connection: sa.Connection, keys: Sequence[str], *, at: datetime) -> None:

@@ -185,12 +185,24 @@ def start_run(connection: sa.Connection, run: RunRecord) -> RunRecord:
 def finish_run(
     connection: sa.Connection, run: RunRecord, *, status: RunStatus, at: datetime, message: str | None = None
 ) -> None:
-    """Records how the run ended, with the counts of all its attempts."""
+    """Records how the run ended, with the counts of all its attempts.
+
+    An attempt that failed for all that it asked for is partial if earlier ones have stored the rest.
+    """
+    if status is RunStatus.FAILED and message is None and _has_stored(connection, run):
+        status = RunStatus.PARTIAL
     connection.execute(
         export_runs.update()
         .where(export_runs.c.run_id == run.run_id)
         .values(status=status, finished_at=at, message=message, **_sum_up(run))
     )
+
+
+def _has_stored(connection: sa.Connection, run: RunRecord) -> bool:
+    stored = sa.select(export_outcomes.c.run_id).where(
+        export_outcomes.c.run_id == run.run_id, export_outcomes.c.status == OutcomeStatus.STORED
+    )
+    return connection.scalar(stored.limit(1)) is not None
 
 
 def _sum_up(run: RunRecord) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The schema's version: read it, and bring it up to date with the packaged migrations."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
 
@@ -18,6 +19,10 @@ def read_revision(engine: sa.Engine) -> str | None:
     Raises:
         DatabaseUnavailableError: The database could not be opened.
     """
+    path = sqlite_path(engine.url)
+    if path is not None and not os.access(path, os.F_OK):
+        # To open it would make it.
+        return None
     with connect(reading(engine)) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
@@ -32,8 +37,7 @@ def open_stored(engine: sa.Engine) -> AbstractContextManager[sa.Connection | Non
         SchemaError: The tables are those of another version.
         DatabaseUnavailableError: The database could not be opened.
     """
-    path = sqlite_path(engine.url)
-    if (path is not None and not path.exists()) or read_revision(engine) is None:
+    if read_revision(engine) is None:
         return nullcontext()
     require_schema(engine, auto_migrate=False)
     return connect(reading(engine))

@@ -78,24 +78,24 @@ def snapshot_schema(usage_table: UsageTable) -> pa.Schema:
 def organizations_schema() -> pa.Schema:
     """Shape of the Parquet snapshot of the organizations."""
     return pa.schema(
-        [*(arrow_field(column) for column in organizations.columns), *_provenance()],
+        [*(arrow_field(column) for column in organizations.columns), *_provenance("wrote this file")],
         metadata={"description": organizations.comment or ""},
     )
 
 
-def _provenance() -> list[pa.Field]:
+def _provenance(of: str = "fetched this row") -> list[pa.Field]:
     return [
         pa.field(
             "fetched_at",
             _INSTANT,
             nullable=False,
-            metadata={"description": "Start of the run that fetched this row (UTC)"},
+            metadata={"description": f"Start of the run that {of} (UTC)"},
         ),
         pa.field(
             "run_id",
             pa.string(),
             nullable=False,
-            metadata={"description": "The run that fetched this row, see export_runs"},
+            metadata={"description": f"The run that {of}, see export_runs"},
         ),
     ]
 

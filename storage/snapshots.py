@@ -104,7 +104,8 @@ class SnapshotWriter:
                     self._keep_earlier(usage_table, mine)
                 elif unused := self._files.pop(usage_table.name, None):
                     unused.discard()
-            self._add_organizations(organization_rows)
+            if answers.num_rows:
+                self._add_organizations(organization_rows)
             for growing in self._files.values():
                 growing.close()
             return [self._rename(name) for name in self._files]

@@ -87,9 +87,15 @@ def read_organization_statuses(connection: sa.Connection) -> list[OrganizationSt
             last_error_at=errors[organization].finished_at if organization in errors else None,
             last_error=_describe(errors[organization]) if organization in errors else None,
         )
-        for organization in {*known, *successes, *errors} - resolved
+        for organization in {*known, *successes, *_of_last_run(connection, errors)} - resolved
     ]
     return sorted(statuses, key=lambda status: (status.name or "~", status.organization))
+
+
+def _of_last_run(connection: sa.Connection, errors: dict[str, _Row]) -> set[str]:
+    """Those with errors since the newest run began: an entry that led nowhere may have been mended since."""
+    began: datetime | None = connection.scalar(sa.select(sa.func.max(export_runs.c.started_at)))
+    return {name for name, error in errors.items() if began is None or error.finished_at >= began}
 
 
 def _newest_days(connection: sa.Connection) -> dict[str, date]:

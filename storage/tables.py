@@ -152,7 +152,7 @@ usage_restatements = Table(
     Column("bucket", Date, nullable=False, comment="The day, the first of the month, or period_from"),
     Column("period", ascii_text(16), comment="Which period, for integrations_usage_period; null elsewhere"),
     Column(
-        "old_usage", BigInteger, nullable=False, comment="Usage as it was stored after the bucket had closed"
+        "old_usage", BigInteger, nullable=False, comment="Usage as it was known after the bucket had closed"
     ),
     Column("new_usage", BigInteger, nullable=False, comment="Usage as Pipefy states it now"),
     Column("old_usage_limit", BigInteger, comment="Limit as it was stored"),

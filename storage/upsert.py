@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from storage.staging import staged
-from storage.tables import UsageTable, usage_restatements
+from storage.tables import UsageTable, export_outcomes, usage_restatements
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def upsert_frame(
 ) -> Upserted:
     """Brings the table to what the frame says, writing only rows that differ from it.
 
-    A value that replaces another one stored after its bucket had closed goes to ``usage_restatements`` too.
+    A value that replaces another one goes to ``usage_restatements`` too, if that one was stored, or seen
+    again by a later run, after its bucket had closed.
     Rows of the table that the frame lacks stay as they are.
 
     Args:
@@ -171,11 +172,36 @@ def _record_restatements(
     restated = (
         sa.select(*columns.values())
         .select_from(stage.join(table, _same_key(usage_table, stage)))
-        .where(table.c.changed_at >= stage.c.closes_at, _differs(usage_table, stage, "usage", "usage_limit"))
+        .where(
+            _differs(usage_table, stage, "usage", "usage_limit"),
+            sa.or_(
+                table.c.changed_at >= stage.c.closes_at,
+                _last_confirmed(stage, run_id) >= stage.c.closes_at,
+            ),
+        )
     )
     recorded = usage_restatements.insert().from_select(list(columns), restated)
     # Unless it is asked for, SQLAlchemy forgets how many rows an INSERT wrote: PostgreSQL would say -1.
     return connection.execute(recorded, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def _last_confirmed(stage: sa.Table, run_id: str) -> sa.ScalarSelect[datetime]:
+    """When another run last stored an answer for the same organization and period.
+
+    It has seen the value that is stored now, even if it had nothing to write.
+    """
+    outcomes = export_outcomes.c
+    return (
+        sa.select(sa.func.max(outcomes.finished_at))
+        .where(
+            outcomes.organization == stage.c.organization_uuid,
+            outcomes.period == stage.c.period,
+            outcomes.status == "stored",
+            outcomes.run_id != run_id,
+        )
+        .correlate(stage)
+        .scalar_subquery()
+    )
 
 
 def _update(

@@ -47,7 +47,7 @@ class Pings:
         except httpx.HTTPStatusError as exc:
             log.warning("notices.ping_failed", path=path or "/", status=exc.response.status_code)
             return False
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        except Exception as exc:  # noqa: BLE001 # an address or a certificate is wrong in many ways, and none may stop a run
             log.warning("notices.ping_failed", path=path or "/", error=type(exc).__name__)
             return False
         return True

@@ -283,8 +283,13 @@ def _parse_answer(response: httpx.Response, account: str) -> GraphQLAnswer:
     errors = parse_errors(body)
     data = body.get("data")
     if not isinstance(data, dict):
+        if not errors:
+            raise PassingError("Pipefy's answer has neither data nor errors", code="NO_DATA")
         _require_no_general_error(errors, account)
         data = {}
+    elif all(value is None for value in data.values()):
+        # What is said of no field in particular holds for all of them.
+        _require_no_general_error([error for error in errors if error.alias is None], account)
     return GraphQLAnswer(data, errors)
 
 
@@ -306,8 +311,6 @@ def _require_no_general_error(errors: Sequence[ApiError], account: str) -> None:
                 code=error.code or "TIMEOUT",
                 correlation_id=error.correlation_id,
             )
-    if not errors:
-        raise PassingError("Pipefy's answer has neither data nor errors", code="NO_DATA")
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:

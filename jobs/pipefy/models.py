@@ -1,6 +1,7 @@
 """Pipefy's answers, validated strictly: a value of another type is an error, never a guess."""
 
 import contextlib
+import re
 import uuid
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -12,6 +13,7 @@ from jobs.errors import OrganizationError
 from jobs.pipefy.queries import UsageQuestion
 
 _LARGEST = 2**63 - 1
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Dates outside are no usage of anything, and could not be compared with the day after them.
 _PLAUSIBLE_YEARS = range(2000, 3000)
 _LONGEST_NAME = 500
@@ -34,8 +36,8 @@ def _canonical_uuid(value: str) -> str:
 
 
 def _storable(value: str) -> str:
-    # PostgreSQL refuses NUL, and MariaDB what is longer than 64 kB.
-    return value.replace("\0", "\ufffd")[:_LONGEST_NAME]
+    # PostgreSQL refuses NUL, MariaDB what is longer than 64 kB, and a terminal obeys what it should show.
+    return _CONTROL_CHARACTERS.sub("\ufffd", value)[:_LONGEST_NAME]
 
 
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]

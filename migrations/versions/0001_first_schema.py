@@ -358,7 +358,7 @@ def _create_tables() -> None:
             "old_usage",
             sa.BigInteger(),
             nullable=False,
-            comment="Usage as it was stored after the bucket had closed",
+            comment="Usage as it was known after the bucket had closed",
         ),
         sa.Column("new_usage", sa.BigInteger(), nullable=False, comment="Usage as Pipefy states it now"),
         sa.Column("old_usage_limit", sa.BigInteger(), nullable=True, comment="Limit as it was stored"),

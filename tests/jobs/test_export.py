@@ -123,6 +123,23 @@ def test_a_closed_day_that_pipefy_changes_is_updated_and_recorded(export: Export
     assert (str(daily[1]), *daily[2:]) == (str(day), 500, 501, report.run_id)
 
 
+def test_a_value_that_was_seen_again_after_its_day_had_closed_is_recorded_when_it_changes(
+    export: Export,
+) -> None:
+    uuid, before_midnight = export.sandbox.organizations[1].uuid, NOW + timedelta(hours=17)
+    export.sandbox.restate(uuid, TODAY, 10)
+    export.run(before_midnight)  # still open: the day may grow
+    export.run(before_midnight + timedelta(days=1))  # closed, and the same: nothing is written
+    export.sandbox.restate(uuid, TODAY, 11)
+
+    export.run(before_midnight + timedelta(days=2))
+
+    recorded = export.rows("usage_restatements", "table_name", "bucket", "old_usage", "new_usage")
+    assert [(str(day), old, new) for table, day, old, new in recorded if "daily" in table] == [
+        (str(TODAY), 10, 11)
+    ]
+
+
 def test_a_day_that_vanishes_upstream_stays_with_its_last_value(export: Export) -> None:
     uuid, day = export.sandbox.organizations[1].uuid, date(2026, 6, 1)
     export.sandbox.restate(uuid, day, 500)

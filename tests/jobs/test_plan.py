@@ -264,3 +264,10 @@ def test_the_second_run_asks_for_no_number_again(sqlite_export: Export) -> None:
     sandbox.forget_requests()
     assert sqlite_export.run().status is RunStatus.SUCCEEDED
     assert [each.operation_name for each in sandbox.requests] == [None, "UsageExportStats"]
+
+
+def test_a_list_with_an_unreadable_entry_is_used_but_for_that_entry() -> None:
+    plan = plan_one(account("main"), Organization(UUID_C, "main", None, "known"))
+    [target] = assign((plan, OrganizationAnswers({}, [KnownOrganization(uuid=UUID_A), FAILURE])))
+    assert [each.uuid for each in target.organizations] == [UUID_A, UUID_C]
+    assert [each.error for each in target.unresolved] == [FAILURE]

@@ -132,3 +132,14 @@ def test_the_organizations_of_the_command_line_are_read_kindly() -> None:
     named = selected_organizations([" 300123456", "8F14E45F-CEEA-4D1B-9C5A-0F3F2F6A7B11", "300123456"])
 
     assert named == ("300123456", "8f14e45f-ceea-4d1b-9c5a-0f3f2f6a7b11")
+
+
+def test_an_organization_is_known_however_its_uuid_is_written() -> None:
+    written = ["8F14E45FCEEA4D1B9C5A0F3F2F6A7B11", " 8f14e45f-ceea-4d1b-9c5a-0f3f2f6a7b11 ", "300123456"]
+
+    assert selected_organizations(written) == ("8f14e45f-ceea-4d1b-9c5a-0f3f2f6a7b11", "300123456")
+
+
+def test_what_is_neither_a_number_nor_a_uuid_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--organization: 'Acme Ltd' is neither"):
+        selected_organizations(["Acme Ltd"])

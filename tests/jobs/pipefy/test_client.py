@@ -296,12 +296,25 @@ def test_an_organization_that_breaks_the_contract_is_an_error(asking: Asking, va
     assert answers.by_id["2"] == KnownOrganization(uuid="8f14e45f-ceea-4d1b-9c5a-0f3f2f6a7b11")
 
 
-@pytest.mark.parametrize("value", [{"uuid": "x"}, "text", 5, [None], [{"uuid": "no uuid"}]])
+@pytest.mark.parametrize("value", [{"uuid": "x"}, "text", 5])
 def test_a_list_of_organizations_that_breaks_the_contract_is_an_error(asking: Asking, value: object) -> None:
     asking.sandbox.inject(_organizations_fault(value))
     answers = asking.run(lambda client: client.fetch_organizations([], readable=True))
     assert isinstance(answers.readable, OrganizationError)
     assert answers.readable.code == "INVALID_ANSWER"
+
+
+@pytest.mark.parametrize("entry", [None, {"uuid": "no uuid"}, 5])
+def test_an_entry_of_the_list_that_breaks_the_contract_is_an_error_of_its_own(
+    asking: Asking, entry: object
+) -> None:
+    good = {"uuid": "8f14e45f-ceea-4d1b-9c5a-0f3f2f6a7b11", "name": "Acme"}
+    asking.sandbox.inject(_organizations_fault([entry, good]))
+    answers = asking.run(lambda client: client.fetch_organizations([], readable=True))
+    assert isinstance(answers.readable, list)
+    bad, known = answers.readable
+    assert isinstance(bad, OrganizationError)
+    assert known == KnownOrganization(**good)
 
 
 def test_a_list_of_organizations_that_fails_is_an_error(asking: Asking) -> None:
@@ -367,3 +380,11 @@ def deeply_nested(levels: int) -> object:
     for _ in range(levels):
         value = [value]
     return value
+
+
+def test_a_refused_token_beside_nulls_is_renewed_once(asking: Asking) -> None:
+    item = {"title": "Unauthorized", "detail": "the token is worn out"}
+    asking.sandbox.inject(faults.JsonAnswer({"data": {"a0": None}, "errors": [item]}), times=1)
+
+    assert not asking.failures([question_for(asking.sandbox)])
+    assert asking.sandbox.token_requests == 2
