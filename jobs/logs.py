@@ -27,11 +27,12 @@ def configure_logs(log_format: Literal["auto", "human", "json"]) -> None:
     structlog.configure(
         processors=[*shared, *tracebacks, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Standard error as it is when something is said: a progress bar borrows it for a while.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # APScheduler logs through the standard library; its warnings belong in the same stream.
-    forwarding = logging.StreamHandler(sys.stderr)
+    forwarding = _StandardError()
     forwarding.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tracebacks, render],
@@ -41,3 +42,13 @@ def configure_logs(log_format: Literal["auto", "human", "json"]) -> None:
     scheduler = logging.getLogger("apscheduler")
     scheduler.handlers = [forwarding]
     scheduler.propagate = False
+
+
+class _StandardError(logging.Handler):
+    """Writes to standard error as it is when something is said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201 # that is what it is for
+        except Exception:  # noqa: BLE001 # as the library's own handlers do: a log line must not stop a run
+            self.handleError(record)

@@ -26,29 +26,41 @@ def _engine() -> sa.Engine:
 
 @contextmanager
 def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
-    """A second migration waits here, then finds nothing left to do."""
+    """A second migration waits here, then finds nothing left to do.
+
+    The lock is held beyond the transaction: whoever waits for it must see what was committed. On SQLite,
+    BEGIN IMMEDIATE waits.
+    """
     match connection.dialect.name:
         case "postgresql":
             # Waiting for the other migration may take longer than any statement should.
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '10min'")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
-            yield
+            connection.exec_driver_sql("SET lock_timeout = '10min'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK_NUMBER})")
+            connection.exec_driver_sql(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+            release = sa.select(sa.func.pg_advisory_unlock(_LOCK_NUMBER))
         case "mysql" | "mariadb":
             name = f"{_LOCK}.{connection.engine.url.database}"[:64]
             if connection.scalar(sa.select(sa.func.get_lock(name, 600))) != 1:
                 raise DatabaseError(
                     "another migration has been running for ten minutes; look at it, then try again"
                 )
-            yield
-            connection.execute(sa.select(sa.func.release_lock(name)))
+            release = sa.select(sa.func.release_lock(name))
         case _:
-            yield  # SQLite's BEGIN IMMEDIATE has already waited
+            yield
+            return
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(release)
+            connection.commit()
 
 
 def run_migrations() -> None:
     """Applies what is missing."""
-    with _engine().connect() as connection, connection.begin(), _one_at_a_time(connection):
+    with _engine().connect() as connection, _one_at_a_time(connection), connection.begin():
         # SQLite's DDL is transactional too once its driver leaves transactions alone (storage.database).
         context.configure(
             connection=connection,

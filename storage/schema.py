@@ -20,7 +20,7 @@ def read_revision(engine: sa.Engine) -> str | None:
         DatabaseUnavailableError: The database could not be opened.
     """
     path = sqlite_path(engine.url)
-    if path is not None and not os.access(path, os.F_OK):
+    if path is not None and path.parent.is_dir() and not os.access(path, os.F_OK):
         # To open it would make it.
         return None
     with connect(reading(engine)) as connection:
