@@ -265,18 +265,34 @@ def init(organization: tuple[str, ...], output: Path, *, force: bool, **answers:
 @click.option(
     "--deny", default=0, show_default=True, type=click.IntRange(min=0), help="Organizations to refuse."
 )
+@click.option(
+    "--fault",
+    "fault_names",
+    multiple=True,
+    metavar="NAME[:TIMES]",
+    help="Fail the next queries so, once or TIMES times; repeatable. A wrong name lists them all.",
+)
 def sandbox(  # noqa: PLR0913, PLR0917 # one parameter an option
-    host: str, port: int, organizations: int, seed: int, today: datetime | None, deny: int
+    host: str,
+    port: int,
+    organizations: int,
+    seed: int,
+    today: datetime | None,
+    deny: int,
+    fault_names: tuple[str, ...],
 ) -> int:
     """Serve a stand-in for Pipefy's API with made-up organizations, until Ctrl-C.
 
     \b
     Example:  pipefy-usage sandbox --organizations 3 --deny 1
+              pipefy-usage sandbox --fault 503:2 --fault html
     """
     _require_sandbox()
     from jobs.demo import sandbox_greeting
-    from jobs.sandbox import Sandbox
+    from jobs.sandbox import Sandbox, faults
 
+    known = faults.named_faults()
+    planned = [_parse_fault(each, list(known)) for each in fault_names]
     serving = Sandbox(
         host=host,
         port=port,
@@ -285,6 +301,8 @@ def sandbox(  # noqa: PLR0913, PLR0917 # one parameter an option
         today=None if today is None else today.date(),
         denied=deny,
     )
+    for name, times in planned:
+        serving.inject(known[name], times=times)
     try:
         serving.start()
     except OSError as exc:
@@ -330,6 +348,15 @@ def demo(folder: Path) -> int:
     if wiring is not None:
         show_demo_end(console, wiring)
     return exit_status
+
+
+def _parse_fault(text: str, known: list[str]) -> tuple[str, int]:
+    name, _, times = text.partition(":")
+    if name not in known or not (times or "1").isdecimal():
+        raise click.BadParameter(
+            f"{text!r} is none; write NAME or NAME:TIMES with one of {', '.join(known)}", param_hint="--fault"
+        )
+    return name, int(times or 1)
 
 
 def _require_sandbox() -> None:

@@ -495,3 +495,16 @@ def test_on_a_terminal_nothing_is_wider_than_it(sqlite_export: Export, command: 
     assert shown.exit_status in {0, 1}
     assert sqlite_export.sandbox.organizations[4].name in shown.text or command == ["check"]
     assert [line for line in shown.lines if len(line) > COLUMNS] == []
+
+
+def test_a_fault_that_there_is_not_is_refused_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["sandbox", "--fault", "flood:2"]) == 2
+    assert "'flood:2' is none; write NAME or NAME:TIMES with one of 429, 429-retry-after" in _folded(
+        capsys.readouterr().err
+    )
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())

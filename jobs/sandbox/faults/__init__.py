@@ -22,6 +22,7 @@ from jobs.sandbox.faults.deliveries import (
 )
 from jobs.sandbox.faults.errors import ErrorItems, FailedAliases, LostAnswer, error_shapes
 from jobs.sandbox.faults.fault import Fault
+from jobs.sandbox.faults.named import named_faults
 
 __all__ = [
     "ConnectionReset",
@@ -45,4 +46,5 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "error_shapes",
+    "named_faults",
 ]
