@@ -3,6 +3,7 @@
 import os
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -19,8 +20,7 @@ def read_revision(engine: sa.Engine) -> str | None:
     Raises:
         DatabaseUnavailableError: The database could not be opened.
     """
-    path = sqlite_path(engine.url)
-    if path is not None and path.parent.is_dir() and not os.access(path, os.F_OK):
+    if _is_missing(engine) and (sqlite_path(engine.url) or Path()).parent.is_dir():
         # To open it would make it.
         return None
     with connect(reading(engine)) as connection:
@@ -30,6 +30,13 @@ def read_revision(engine: sa.Engine) -> str | None:
         return revision
 
 
+def _is_missing(engine: sa.Engine) -> bool:
+    """Whether it is a SQLite file that is not there."""
+    path = sqlite_path(engine.url)
+    # Not Path.exists, which raises where this user may not look.
+    return path is not None and not os.access(path, os.F_OK)
+
+
 def open_stored(engine: sa.Engine) -> AbstractContextManager[sa.Connection | None]:
     """The database for reading, or None if nothing was ever stored: no tables, or no SQLite file.
 
@@ -37,7 +44,7 @@ def open_stored(engine: sa.Engine) -> AbstractContextManager[sa.Connection | Non
         SchemaError: The tables are those of another version.
         DatabaseUnavailableError: The database could not be opened.
     """
-    if read_revision(engine) is None:
+    if _is_missing(engine) or read_revision(engine) is None:
         return nullcontext()
     require_schema(engine, auto_migrate=False)
     return connect(reading(engine))
