@@ -20,7 +20,8 @@ def read_revision(engine: sa.Engine) -> str | None:
     Raises:
         DatabaseUnavailableError: The database could not be opened.
     """
-    if _is_missing(engine) and (sqlite_path(engine.url) or Path()).parent.is_dir():
+    path = sqlite_path(engine.url)
+    if path is not None and path.parent.is_dir() and _is_missing(path):
         # To open it would make it.
         return None
     with connect(reading(engine)) as connection:
@@ -30,11 +31,9 @@ def read_revision(engine: sa.Engine) -> str | None:
         return revision
 
 
-def _is_missing(engine: sa.Engine) -> bool:
-    """Whether it is a SQLite file that is not there."""
-    path = sqlite_path(engine.url)
+def _is_missing(path: Path) -> bool:
     # Not Path.exists, which raises where this user may not look.
-    return path is not None and not os.access(path, os.F_OK)
+    return not os.access(path, os.F_OK)
 
 
 def open_stored(engine: sa.Engine) -> AbstractContextManager[sa.Connection | None]:
@@ -44,7 +43,8 @@ def open_stored(engine: sa.Engine) -> AbstractContextManager[sa.Connection | Non
         SchemaError: The tables are those of another version.
         DatabaseUnavailableError: The database could not be opened.
     """
-    if _is_missing(engine) or read_revision(engine) is None:
+    path = sqlite_path(engine.url)
+    if (path is not None and _is_missing(path)) or read_revision(engine) is None:
         return nullcontext()
     require_schema(engine, auto_migrate=False)
     return connect(reading(engine))
