@@ -100,11 +100,15 @@ class ScheduledExport:
 
     def is_wanted(self) -> bool:
         """Whether :meth:`attend` would look into the record of runs now; asks no database."""
-        now = self._clock()
+        return self._find_due(self._clock()) is not None
+
+    def _find_due(self, now: datetime) -> datetime | None:
+        """The last due instant, unless it is known to be done or is let alone for a while."""
         due = self.setup.schedule.last_due(now)
         if due is None or self._done == (self.setup.schedule, due):
-            return False
-        return self._let_alone is None or self._let_alone[0] != due or now >= self._let_alone[1]
+            return None
+        is_let_alone = self._let_alone is not None and self._let_alone[0] == due and now < self._let_alone[1]
+        return None if is_let_alone else due
 
     def attend(self) -> RunReport | None:
         """Runs the export if the last due instant still wants it, and tells whoever should know.
@@ -112,10 +116,8 @@ class ScheduledExport:
         Returns:
             The report of the attempt; None if there was nothing to do, or it came to no report.
         """
-        if not self.is_wanted():
-            return None
         now, setup = self._clock(), self.setup
-        due = setup.schedule.last_due(now)
+        due = self._find_due(now)
         if due is None:
             return None
         # Whatever happens below, the next look is not at once.

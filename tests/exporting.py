@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,20 @@ path = "snapshots"
     def snapshot(self, table: str, now: datetime = NOW) -> pa.Table:
         """The Parquet snapshot of a table and date."""
         return pq.read_table(snapshot_path(self.folder / "snapshots", table, now.date()), partitioning=None)
+
+
+Image = dict[str, list[tuple[object, ...]]]
+
+
+def image_of(export: Export) -> Image:
+    """Every row of every table."""
+    return {table: export.rows(table) for table in sa.inspect(export.engine).get_table_names()}
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """The checksum of every file below a folder, but for the configuration."""
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "config.toml"
+    }

@@ -10,20 +10,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 
 import click
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from jobs import __version__
 from jobs.__main__ import run
 from jobs.cli import cli
 from jobs.sandbox import Sandbox
 from storage.lock import hold_run_lock
-from tests.exporting import Export
+from tests.exporting import Export, files_in, image_of
 from tests.jobs.display.terminal import COLUMNS, run_in_terminal
 
 Captured = pytest.CaptureFixture[str]
@@ -39,19 +37,6 @@ def secrets(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def _run(export: Export, command: str, *options: str) -> int:
     return run([command, "--config", str(export.config), *options])
-
-
-def _image(export: Export) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table."""
-    return {table: export.rows(table) for table in sa.inspect(export.engine).get_table_names()}
-
-
-def _files(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "config.toml"
-    }
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
@@ -220,13 +205,13 @@ def test_a_dry_run_writes_nothing_at_all(export: Export, capsys: Captured) -> No
     days = dict(export.rows("integrations_usage_daily", "organization_uuid", "date"))
     day = date.fromisoformat(str(days[organization.uuid]))
     export.sandbox.restate(organization.uuid, day, 4711)
-    rows, files = _image(export), _files(export.folder)
+    rows, files = image_of(export), files_in(export.folder)
     capsys.readouterr()
 
     assert _run(export, "run", "--dry-run") == 0
 
-    assert _image(export) == rows
-    assert _files(export.folder) == files
+    assert image_of(export) == rows
+    assert files_in(export.folder) == files
     said = capsys.readouterr().out
     assert re.search(rf"change {organization.name}, daily {day}: usage [\d,]+ -> 4,711\n", said)
     assert re.search(r"0 rows would be new, \d would be changed · ", said)
@@ -274,7 +259,7 @@ def test_a_missing_secret_touches_nothing(
     sqlite_export: Export, capsys: Captured, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.delenv("PIPEFY_SERVICE_ACCOUNT_CLIENT_SECRET")
-    before = _files(sqlite_export.folder)
+    before = files_in(sqlite_export.folder)
 
     assert _run(sqlite_export, command) == 2
 
@@ -284,7 +269,7 @@ def test_a_missing_secret_touches_nothing(
         f"set it: export {variable}=...\n"
     )
     assert sqlite_export.sandbox.requests == ()
-    assert _files(sqlite_export.folder) == before
+    assert files_in(sqlite_export.folder) == before
 
 
 def test_a_place_that_cannot_be_written_is_found_before_anything_is_asked(

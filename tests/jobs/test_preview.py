@@ -1,8 +1,6 @@
 """A dry run: shows what a run would insert and change, and writes nothing."""
 
 from datetime import date
-from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,30 +10,15 @@ from jobs.preview import preview_export
 from storage.errors import SchemaError
 from storage.runs import RunStatus
 from tests.conftest import NOW
-from tests.exporting import Export, Silent
-
-Image = dict[str, list[tuple[object, ...]]]
-
-
-def _image(export: Export) -> Image:
-    """Every row of every table."""
-    return {table: export.rows(table) for table in sa.inspect(export.engine).get_table_names()}
-
-
-def _files(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "config.toml"
-    }
+from tests.exporting import Export, Silent, files_in, image_of
 
 
 def test_a_dry_run_into_empty_tables_shows_every_row_as_new_and_writes_none(export: Export) -> None:
-    before = _image(export)
+    before = image_of(export)
 
     report = export.preview()
 
-    assert _image(export) == before
+    assert image_of(export) == before
     assert before["export_runs"] == []
     assert report.is_dry_run
     assert report.status is RunStatus.SUCCEEDED
@@ -52,11 +35,11 @@ def test_a_dry_run_shows_the_changes_that_the_next_run_makes(export: Export) -> 
     organization = export.sandbox.organizations[1].uuid
     old = export.sandbox.usage_on(organization, date(2026, 5, 20))
     export.sandbox.restate(organization, date(2026, 5, 20), 77)
-    before = _image(export)
+    before = image_of(export)
 
     report = export.preview()
 
-    assert _image(export) == before
+    assert image_of(export) == before
     daily = [change for change in report.changes if change.table == "integrations_usage_daily"]
     assert [(each.organization_uuid, each.bucket, each.old_usage, each.new_usage) for each in daily] == [
         (organization, date(2026, 5, 20), old, 77)
@@ -70,13 +53,13 @@ def test_a_dry_run_shows_the_changes_that_the_next_run_makes(export: Export) -> 
 
 def test_a_dry_run_leaves_the_database_file_and_the_snapshots_byte_for_byte(sqlite_export: Export) -> None:
     sqlite_export.run()
-    before = _files(sqlite_export.folder)
+    before = files_in(sqlite_export.folder)
     sqlite_export.sandbox.restate(sqlite_export.sandbox.organizations[0].uuid, date(2026, 5, 20), 77)
 
     report = sqlite_export.preview()
 
     assert report.counts.rows_changed > 0
-    assert _files(sqlite_export.folder) == before
+    assert files_in(sqlite_export.folder) == before
 
 
 def test_a_sqlite_file_that_is_missing_stays_missing(sqlite_export: Export) -> None:
